@@ -1,0 +1,1 @@
+"""What the documents say: YAML and JSON files read into typed, located descriptions."""

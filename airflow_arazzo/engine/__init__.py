@@ -1,0 +1,1 @@
+"""Executing a plan: a pure machine, and the transport that carries its requests."""

@@ -1,0 +1,72 @@
+"""What passes between machine and transport: requests, responses, and failures to exchange them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_arazzo.plan.model import SchemeUse, Server
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request as the machine wants it sent, before credentials and host.
+
+    :param source: name of the source description whose connection applies.
+    :param method: upper case.
+    :param target: encoded path and query, starting with ``/``, relative to the base URL.
+    :param servers: servers of the description, used where the connection names no host.
+    :param headers: in order, without credentials, ``Host``, ``User-Agent`` and ``Content-Length``.
+    :param body: bytes to send, or ``None`` for no body at all.
+    :param security: alternatives of scheme combinations that the operation asks for.
+    :param credentials: schemes that the document sends by itself, on top of ``security``.
+    :param timeout: seconds for the whole exchange, or ``None`` for the connection's or the default.
+    :param parameters: values sent, by place and name, for ``$request.query.x`` and its kin. Header names
+        are lower case.
+    :param payload: the body's value before encoding, for ``$request.body``; ``ABSENT`` without a body.
+    """
+
+    source: str
+    method: str
+    target: str
+    servers: tuple[Server, ...]
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+    security: tuple[tuple[SchemeUse, ...], ...] = ()
+    credentials: tuple[str, ...] = ()
+    timeout: float | None = None
+    parameters: dict[tuple[str, str], Any] = {}
+    payload: Any = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A complete response.
+
+    :param url: the URL that was asked, without credentials in its query.
+    :param headers: in order of arrival, names as received.
+    :param body: decoded from any transfer and content coding.
+    :param elapsed: seconds from sending to the last byte.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    url: str = ""
+    elapsed: float = 0.0
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, whatever its case."""
+        wanted = name.casefold()
+        return next((value for key, value in self.headers if key.casefold() == wanted), None)
+
+
+class TransportError(Exception):
+    """No response. The subclasses say what is known of the request's fate."""
+
+
+class NotSent(TransportError):
+    """The request certainly had no effect: refused connection, unknown host, failed TLS handshake."""
+
+
+class OutcomeUnknown(TransportError):
+    """The request may have had an effect: time-out, reset, truncated or oversized response."""

@@ -1,0 +1,1 @@
+"""The languages inside Arazzo documents: runtime expressions, conditions, selectors."""

@@ -1,0 +1,1 @@
+"""What will be executed: a self-contained JSON plan of one workflow."""

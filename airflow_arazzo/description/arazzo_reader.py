@@ -1,0 +1,309 @@
+"""Reading Arazzo documents: checks of their shape, and references to components.
+
+Fields, types, required members and reusable objects are this module's subject. What names mean, and
+whether they exist, is the compiler's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from airflow_arazzo.description.arazzo import (
+    ActionObject,
+    ArazzoDocument,
+    CriterionObject,
+    ParameterObject,
+    ReplacementObject,
+    RequestBodyObject,
+    SourceDescription,
+    StepObject,
+    WorkflowObject,
+    is_arazzo,
+)
+from airflow_arazzo.description.diagnostics import did_you_mean
+from airflow_arazzo.description.documents import Document, Location, Report
+from airflow_arazzo.description.fields import Fields
+
+VERSION = re.compile(r"1\.[01]\.\d+(-.+)?\Z")
+
+
+def read_arazzo(document: Document, report: Report) -> ArazzoDocument | None:
+    """Read an Arazzo Specification Object; findings go into ``report``.
+
+    :return: None when nothing can be made of the document. Parts that are wrong are left out, so look at
+        ``report.failed`` too.
+    """
+    if not is_arazzo(document):
+        report.error("not-arazzo", "not an Arazzo document: it has no 'arazzo' field", document.root)
+        return None
+    return _Reader(document, report).read()
+
+
+class _Reader:
+    """Reads one document; holds its report and its components."""
+
+    def __init__(self, document: Document, report: Report) -> None:
+        self.report = report
+        self.document = document
+        self.components = document.root.get("components")
+
+    def fields(self, at: Location, kind: str, *names: str) -> Fields | None:
+        """Access to an object's fields with checks; None (reported) where there is no object."""
+        return Fields.of(at, kind, names, self.report)
+
+    def read(self) -> ArazzoDocument | None:
+        root = self.fields(
+            self.document.root,
+            "the Arazzo document",
+            *("arazzo", "$self", "info", "sourceDescriptions", "workflows", "components"),
+        )
+        if root is None:
+            return None
+        version = root.text("arazzo", required=True)
+        if version and not VERSION.match(version):
+            self.report.error(
+                "arazzo-version",
+                f"Arazzo {version} is not supported, expected 1.0.x or 1.1.x",
+                self.document.root / "arazzo",
+            )
+        info_at = root.object("info", required=True)
+        info = info_at and self.fields(info_at, "info", "title", "summary", "description", "version")
+        sources = tuple(s for at in root.array("sourceDescriptions", required=True) if (s := self.source(at)))
+        workflows = tuple(w for at in root.array("workflows", required=True) if (w := self.workflow(at)))
+        self.unique([(s.name, s.at, "name") for s in sources], "duplicate-source", "source description")
+        self.unique([(w.id, w.at, "workflowId") for w in workflows], "duplicate-workflow", "workflow")
+        return ArazzoDocument(
+            document=self.document,
+            version=version,
+            self_uri=root.text("$self"),
+            title=info.text("title", required=True) if info else "",
+            summary=info.text("summary") if info else "",
+            description=info.text("description") if info else "",
+            document_version=info.text("version", required=True) if info else "",
+            sources=sources,
+            workflows=workflows,
+            at=self.document.root,
+        )
+
+    def unique(self, named: list[tuple[str, Location, str]], code: str, what: str) -> None:
+        """Report every name that was used before."""
+        seen: dict[str, Location] = {}
+        for name, at, member in named:
+            if not name:
+                continue
+            place = at.get(member) or at
+            if name in seen:
+                first = seen[name].document.position(seen[name].pointer)
+                self.report.error(code, f"the {what} {name!r} exists already, at line {first.line}", place)
+            else:
+                seen[name] = place
+
+    def source(self, at: Location) -> SourceDescription | None:
+        fields = self.fields(at, "a source description", "name", "url", "type")
+        if fields is None:
+            return None
+        name, url = fields.text("name", required=True), fields.text("url", required=True)
+        kind = fields.choice("type", ("openapi", "arazzo", "asyncapi"))
+        return SourceDescription(name, url, kind, at) if name else None
+
+    def workflow(self, at: Location) -> WorkflowObject | None:
+        fields = self.fields(
+            at,
+            "a workflow",
+            *("workflowId", "summary", "description", "inputs", "dependsOn", "steps", "successActions"),
+            *("failureActions", "outputs", "parameters"),
+        )
+        if fields is None:
+            return None
+        steps = tuple(s for item in fields.array("steps", required=True) if (s := self.step(item)))
+        self.unique([(s.id, s.at, "stepId") for s in steps], "duplicate-step", "step")
+        workflow_id = fields.text("workflowId", required=True)
+        return WorkflowObject(
+            id=workflow_id,
+            summary=fields.text("summary"),
+            description=fields.text("description"),
+            inputs=fields.object("inputs"),
+            depends_on=fields.texts("dependsOn"),
+            steps=steps,
+            success_actions=self.actions(fields, "successActions", "success"),
+            failure_actions=self.actions(fields, "failureActions", "failure"),
+            outputs=self.outputs(fields),
+            parameters=self.parameters(fields),
+            at=at,
+        )
+
+    def step(self, at: Location) -> StepObject | None:
+        fields = self.fields(
+            at,
+            "a step",
+            *("stepId", "description", "operationId", "operationPath", "channelPath", "workflowId"),
+            *("parameters", "requestBody", "successCriteria", "onSuccess", "onFailure", "outputs"),
+            *("timeout", "correlationId", "action", "dependsOn"),
+        )
+        if fields is None:
+            return None
+        targets = ("operationId", "operationPath", "channelPath", "workflowId")
+        given = [name for name in targets if name in fields]
+        if len(given) != 1:
+            what = "has " + " and ".join(given) if given else "has no target"
+            hint = "give exactly one of operationId, operationPath, channelPath or workflowId"
+            self.report.error("step-target", f"the step {what}", at, hint)
+        return StepObject(
+            id=fields.text("stepId", required=True),
+            description=fields.text("description"),
+            operation_id=fields.text_at("operationId"),
+            operation_path=fields.text_at("operationPath"),
+            channel_path=fields.text_at("channelPath"),
+            workflow_id=fields.text_at("workflowId"),
+            parameters=self.parameters(fields),
+            request_body=self.request_body(fields),
+            success_criteria=self.criteria(fields, "successCriteria")
+            if "successCriteria" in fields
+            else None,
+            on_success=self.actions(fields, "onSuccess", "success"),
+            on_failure=self.actions(fields, "onFailure", "failure"),
+            outputs=self.outputs(fields),
+            timeout=fields.integer("timeout", minimum=0),
+            depends_on=fields.texts("dependsOn"),
+            message_action=fields.choice("action", ("send", "receive")),
+            at=at,
+        )
+
+    def outputs(self, fields: Fields) -> dict[str, Location]:
+        at = fields.object("outputs")
+        return dict(at.members()) if at else {}
+
+    def reusable(self, at: Location, kind: str) -> tuple[Location, Location | None] | None:
+        """The object itself, or the component that a Reusable Object names with its ``value`` override."""
+        reference = at.get("reference")
+        if reference is None:
+            return at, None
+        text = reference.value
+        prefix = f"$components.{kind}."
+        if not isinstance(text, str) or not text.strip("{}").startswith(prefix):
+            self.report.error("component-reference", f"expected a reference to {prefix}NAME", reference)
+            return None
+        name = text.strip("{}").removeprefix(prefix)
+        group = self.components.get(kind) if self.components else None
+        found = group.get(name) if group else None
+        if found is None:
+            known = list(group.value) if group and isinstance(group.value, dict) else []
+            hint = did_you_mean(name, known)
+            self.report.error("unknown-component", f"there is no component {kind}.{name}", reference, hint)
+            return None
+        return found, at.get("value")
+
+    def parameters(self, fields: Fields) -> tuple[ParameterObject, ...]:
+        read = [p for at in fields.array("parameters") if (p := self.parameter(at))]
+        seen: set[tuple[str, str]] = set()
+        for parameter in read:
+            if (parameter.name, parameter.place) in seen:
+                where = f" in {parameter.place}" if parameter.place else ""
+                message = f"the parameter {parameter.name!r}{where} is given twice"
+                self.report.error("duplicate-parameter", message, parameter.at)
+            seen.add((parameter.name, parameter.place))
+        return tuple(read)
+
+    def parameter(self, at: Location) -> ParameterObject | None:
+        resolved = self.reusable(at, "parameters")
+        if resolved is None:
+            return None
+        target, value = resolved
+        fields = self.fields(target, "a parameter", "name", "in", "value")
+        if fields is None:
+            return None
+        name = fields.text("name", required=True)
+        place = fields.choice("in", ("path", "query", "querystring", "header", "cookie"))
+        value = value or target.get("value")
+        if value is None:
+            self.report.error("missing-field", "a parameter needs 'value'", at)
+            return None
+        return ParameterObject(name, place, value, at) if name else None
+
+    def request_body(self, fields: Fields) -> RequestBodyObject | None:
+        at = fields.object("requestBody")
+        body = at and self.fields(at, "a request body", "contentType", "payload", "replacements")
+        if not at or not body:
+            return None
+        replacements = tuple(r for item in body.array("replacements") if (r := self.replacement(item)))
+        return RequestBodyObject(body.text_at("contentType"), at.get("payload"), replacements, at)
+
+    def replacement(self, at: Location) -> ReplacementObject | None:
+        fields = self.fields(at, "a replacement", "target", "targetSelectorType", "value")
+        if fields is None:
+            return None
+        target, value = fields.text_at("target", required=True), at.get("value")
+        if value is None:
+            self.report.error("missing-field", "a replacement needs 'value'", at)
+        if target is None or value is None:
+            return None
+        kind, version = self.expression_type(
+            fields, "targetSelectorType", ("jsonpath", "xpath", "jsonpointer")
+        )
+        return ReplacementObject(target, kind, version, value, at)
+
+    def expression_type(self, fields: Fields, member: str, kinds: tuple[str, ...]) -> tuple[str, str]:
+        """A type given as text or as an Expression Type Object: its name and version, each may be empty."""
+        at = fields.at.get(member)
+        if at is not None and isinstance(at.value, dict):
+            nested = self.fields(at, "an expression type", "type", "version")
+            if nested is None:
+                return "", ""
+            return nested.choice("type", kinds, required=True), nested.text("version", required=True)
+        return fields.choice(member, kinds), ""
+
+    def criteria(self, fields: Fields, member: str) -> tuple[CriterionObject, ...]:
+        return tuple(c for at in fields.array(member) if (c := self.criterion(at)))
+
+    def criterion(self, at: Location) -> CriterionObject | None:
+        fields = self.fields(at, "a criterion", "context", "condition", "type", "version")
+        condition = fields.text_at("condition", required=True) if fields else None
+        if fields is None or condition is None:
+            return None
+        kind, version = self.expression_type(fields, "type", ("simple", "regex", "jsonpath", "xpath"))
+        return CriterionObject(
+            condition, kind, version or fields.text("version"), fields.text_at("context"), at
+        )
+
+    def actions(
+        self, fields: Fields, member: str, kind: Literal["success", "failure"]
+    ) -> tuple[ActionObject, ...]:
+        read = [a for at in fields.array(member) if (a := self.action(at, kind))]
+        self.unique([(a.name, a.at, "name") for a in read], "duplicate-action", "action")
+        return tuple(read)
+
+    def action(self, at: Location, kind: Literal["success", "failure"]) -> ActionObject | None:
+        resolved = self.reusable(at, f"{kind}Actions")
+        fields = resolved and self.fields(
+            resolved[0],
+            f"a {kind} action",
+            *("name", "type", "workflowId", "stepId", "parameters", "retryAfter", "retryLimit", "criteria"),
+        )
+        if not resolved or not fields:
+            return None
+        name = fields.text("name")
+        if not name:
+            self.report.warning("action-name", "an action without a name", at, "give it a 'name'")
+        types = ("end", "goto") if kind == "success" else ("end", "goto", "retry")
+        action_type = fields.choice("type", types, required=True)
+        if not action_type:
+            return None
+        step, workflow = fields.text_at("stepId"), fields.text_at("workflowId")
+        if (step and workflow) or (action_type == "goto" and not step and not workflow):
+            hint = "give exactly one of stepId and workflowId"
+            self.report.error(
+                "action-target", f"the {action_type} has {'two targets' if step else 'no target'}", at, hint
+            )
+        return ActionObject(
+            name=name,
+            type=action_type,
+            kind=kind,
+            step_id=step,
+            workflow_id=workflow,
+            parameters=self.parameters(fields),
+            retry_after=fields.number("retryAfter"),
+            retry_limit=fields.integer("retryLimit"),
+            criteria=self.criteria(fields, "criteria"),
+            at=at,
+        )

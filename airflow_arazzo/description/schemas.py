@@ -1,0 +1,96 @@
+"""What a Schema Object says about the values it allows, as far as compiling needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_arazzo.description.documents import Location
+from airflow_arazzo.description.references import BrokenReference, resolve
+from airflow_arazzo.description.sources import Library
+
+MAX_DEPTH = 12
+_COMBINED = ("allOf", "oneOf", "anyOf")
+
+
+@dataclass(frozen=True)
+class SchemaFacts:
+    """Questions to a schema. A schema that is missing or broken answers that it does not know."""
+
+    at: Location | None
+    library: Library
+
+    def _views(self, at: Location | None, depth: int, combined: tuple[str, ...]) -> list[Location]:
+        """The schema itself and the schemas that it combines, references followed."""
+        if at is None or depth > MAX_DEPTH:
+            return []
+        try:
+            at = resolve(at, self.library)
+        except BrokenReference:
+            return []
+        if not isinstance(at.value, dict):
+            return []
+        views = [at]
+        for keyword in combined:
+            listed = at.get(keyword)
+            for item in listed.items() if listed else ():
+                views.extend(self._views(item, depth + 1, combined))
+        return views
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Names of the JSON types that the schema mentions, ``null`` left out; empty when unknown."""
+        found: set[str] = set()
+        for view in self._views(self.at, 0, _COMBINED):
+            declared = view.value.get("type")
+            found.update(
+                [declared] if isinstance(declared, str) else declared if isinstance(declared, list) else []
+            )
+        return frozenset(name for name in found if isinstance(name, str) and name != "null")
+
+    def member(self, name: str) -> SchemaFacts:
+        """The schema of an object's property."""
+        for view in self._views(self.at, 0, _COMBINED):
+            properties = view.get("properties")
+            declared = properties.get(name) if properties else None
+            if declared is not None:
+                return SchemaFacts(declared, self.library)
+        for view in self._views(self.at, 0, _COMBINED):
+            additional = view.get("additionalProperties")
+            if additional is not None and isinstance(additional.value, dict):
+                return SchemaFacts(additional, self.library)
+        return SchemaFacts(None, self.library)
+
+    @property
+    def items(self) -> SchemaFacts:
+        """The schema of an array's items."""
+        for view in self._views(self.at, 0, _COMBINED):
+            items = view.get("items")
+            if items is not None:
+                return SchemaFacts(items, self.library)
+        return SchemaFacts(None, self.library)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Properties that every object must have; alternatives (oneOf, anyOf) are not looked into."""
+        names: dict[str, None] = {}
+        for view in self._views(self.at, 0, ("allOf",)):
+            listed = view.value.get("required")
+            if isinstance(listed, list):
+                names.update((name, None) for name in listed if isinstance(name, str))
+        read_only = {name for name in names if self.member(name).keyword("readOnly") is True}
+        return tuple(name for name in names if name not in read_only)
+
+    @property
+    def property_names(self) -> tuple[str, ...]:
+        """Names of all declared properties, alternatives included."""
+        names: dict[str, None] = {}
+        for view in self._views(self.at, 0, _COMBINED):
+            properties = view.get("properties")
+            names.update((name, None) for name, _ in (properties.members() if properties else ()))
+        return tuple(names)
+
+    def keyword(self, name: str) -> Any:
+        """The value of a keyword of the schema itself (or of what it refers to), or None."""
+        views = self._views(self.at, 0, ())
+        return views[0].value.get(name) if views else None

@@ -1,0 +1,101 @@
+"""Finding and loading the files that a document names, without any network.
+
+A source's URL is never fetched. Its file is found, in this order: the mapping that the caller gives by
+source name; the URL as a path relative to the document; the end of the URL's path (longest first)
+beside the document, in the folders of the source path, and in the document's parent folders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from airflow_arazzo.description.documents import Document, read_document, relative_name
+
+MAX_PARENTS = 6
+"""How many parent folders of a document are searched for its sources."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the file of a source was found.
+
+    :param how: ``mapped``, ``relative`` (as the URL says), ``nearby`` (by the end of the URL's path).
+    """
+
+    path: Path
+    how: str
+
+
+@dataclass
+class Library:
+    """Loads every file once and remembers which files a compilation depended on.
+
+    :param entry: the entry document's path; names in diagnostics are relative to its folder.
+    :param mapping: files by source name.
+    :param source_path: folders that are searched for sources by file name.
+    """
+
+    entry: Path
+    mapping: Mapping[str, Path] = field(default_factory=dict)
+    source_path: Sequence[Path] = ()
+    documents: dict[Path, Document] = field(default_factory=dict)
+    probed: set[Path] = field(default_factory=set)
+
+    def load(self, path: Path) -> Document:
+        """The document at a path.
+
+        :raises DocumentError: when it cannot be read.
+        """
+        key = Path(os.path.abspath(path))
+        if key not in self.documents:
+            self.documents[key] = read_document(key, self.name_of(key))
+        return self.documents[key]
+
+    def name_of(self, path: Path) -> str:
+        """The name of a file in diagnostics."""
+        return relative_name(Path(os.path.abspath(path)), Path(os.path.abspath(self.entry)).parent)
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is such a file; a miss is remembered, because its appearance would matter."""
+        found = path.is_file()
+        if not found:
+            self.probed.add(Path(os.path.abspath(path)))
+        return found
+
+    def find(self, name: str, url: str, base: Document) -> Found | None:
+        """The file of a source description, or None."""
+        if name in self.mapping:
+            return Found(self.mapping[name], "mapped")
+        parts = urlsplit(url)
+        folder = base.path.parent
+        if parts.scheme in ("", "file") and parts.path:
+            direct = folder / unquote(parts.path)
+            if self.exists(direct):
+                return Found(direct, "relative")
+        tail = [part for part in unquote(parts.path).split("/") if part not in ("", ".", "..")]
+        parents = [folder, *folder.parents][: MAX_PARENTS + 1]
+        for place in (folder, *self.source_path, *parents[1:]):
+            for start in range(max(0, len(tail) - 4), len(tail)):
+                candidate = place.joinpath(*tail[start:])
+                if self.exists(candidate):
+                    return Found(candidate, "nearby")
+        return None
+
+    def dependencies(self) -> dict[str, str]:
+        """SHA-256 by path of every file that was read, and an empty text for files that were missed."""
+        read = {str(path): document.digest for path, document in self.documents.items()}
+        return read | {str(path): "" for path in self.probed if path not in self.documents}
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a file in hexadecimal; empty when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -40,6 +40,9 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
     :param content_type: media type of a parameter described by ``content``; the value is then encoded
         as that media type and ``style`` does not apply.
     :param required: whether the operation requires it; a missing path parameter is always an error.
+    :param credential: name of the security scheme (key of :attr:`Source.schemes`) whose credential this
+        is. The connection's credential is sent for it unless the value is there, which it is only when
+        another workflow handed it over.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
     allow_reserved: bool = False
     content_type: str = ""
     required: bool = False
+    credential: str = ""
 
 
 class Encoding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,8 +128,8 @@ class OperationCall(msgspec.Struct, frozen=True, tag_field="kind", tag="operatio
     :param accept: value of the Accept header, from the media types of the described responses.
     :param security: alternatives, each a combination; empty means that nothing is asked for, and an
         empty combination that anonymous calls are allowed.
-    :param credentials: names of schemes (keys of :attr:`Source.schemes`) that the step itself sends a
-        credential for: used whatever ``security`` says.
+    :param credentials: names of schemes (keys of :attr:`Source.schemes`) for which the document has a
+        literal credential; the connection's is sent instead.
     """
 
     source: str
@@ -196,8 +200,8 @@ class CredentialInput(msgspec.Struct, frozen=True, omit_defaults=True):
     """An input that is never asked of a person: its value comes from a connection.
 
     :param source: the source whose connection holds it.
-    :param scheme: the scheme that it authenticates; empty for a secret that the engine looks up by the
-        input's name in the connection's extra field ``secrets``.
+    :param scheme: the scheme that it authenticates and that fills it; empty for a secret that the engine
+        looks up by the input's name in the connection's extra field ``secrets``.
     """
 
     source: str

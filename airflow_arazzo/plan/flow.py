@@ -1,0 +1,123 @@
+"""The order of steps: who can follow whom, what can be read when, and what may not recur."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_arazzo.plan.model import Action, Step, Workflow, WorkflowCall
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """Steps of a workflow and the steps that may run directly after each.
+
+    :param successors: by step id, in the order default successor first, then targets of jumps.
+    """
+
+    successors: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> StepGraph:
+        """The graph of steps in their order of execution."""
+        known = {step.id for step in steps}
+        successors: dict[str, tuple[str, ...]] = {}
+        for index, step in enumerate(steps):
+            following = [steps[index + 1].id] if index + 1 < len(steps) and falls_through(step) else []
+            following += [a.step for a in (*step.on_success, *step.on_failure) if a.type == "goto" and a.step]
+            successors[step.id] = tuple(dict.fromkeys(name for name in following if name in known))
+        return cls(successors)
+
+    def reachable(self, start: str) -> frozenset[str]:
+        """Steps that can run some time after ``start``; itself only if it can run again."""
+        found: set[str] = set()
+        stack = list(self.successors.get(start, ()))
+        while stack:
+            name = stack.pop()
+            if name not in found:
+                found.add(name)
+                stack.extend(self.successors.get(name, ()))
+        return frozenset(found)
+
+    def before(self) -> dict[str, frozenset[str]]:
+        """By step id, the steps that can have run before it."""
+        result: dict[str, set[str]] = {name: set() for name in self.successors}
+        for name in self.successors:
+            for later in self.reachable(name):
+                result[later].add(name)
+        return {name: frozenset(earlier) for name, earlier in result.items()}
+
+
+def falls_through(step: Step) -> bool:
+    """Whether the next step in the document can follow: no success action applies unconditionally."""
+    return not any(not action.criteria for action in step.on_success)
+
+
+def is_linear(workflow: Workflow) -> bool:
+    """Whether every step is run once, in order, or the run fails: no action changes the way."""
+    return not any(step.on_success or step.on_failure for step in workflow.steps)
+
+
+def execution_order(names: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[str]:
+    """Steps in document order as far as their dependencies allow (Arazzo 1.1, step ``dependsOn``).
+
+    :param needs: steps that must have run before, by step id.
+    :raises ValueError: with the steps of a circle as its arguments.
+    """
+    order: list[str] = []
+    placed: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        ready = next(
+            (n for n in waiting if all(need in placed or need not in names for need in needs.get(n, ()))),
+            None,
+        )
+        if ready is None:
+            raise ValueError(*waiting)
+        waiting.remove(ready)
+        placed.add(ready)
+        order.append(ready)
+    return order
+
+
+def called_workflows(workflow: Workflow) -> list[tuple[str, str]]:
+    """Workflows that must finish inside a run of this one: ``(key, how it is called)``.
+
+    Jumps to a workflow are not among them: control does not come back from those.
+    """
+    called = [(key, "dependsOn") for key in workflow.depends_on]
+    for step in workflow.steps:
+        if isinstance(step.call, WorkflowCall):
+            called.append((step.call.workflow, f"step {step.id}"))
+        called += [(a.workflow, f"retry in step {step.id}") for a in step.on_failure if _calls(a)]
+    return called
+
+
+def _calls(action: Action) -> bool:
+    return action.type == "retry" and bool(action.workflow)
+
+
+def find_recursion(workflows: Mapping[str, Workflow], root: str) -> list[str]:
+    """A circle of calls that can be reached from ``root``: its keys, the first repeated at the end."""
+    path: list[str] = []
+    done: set[str] = set()
+
+    def visit(key: str) -> list[str]:
+        if key in path:
+            return [*path[path.index(key) :], key]
+        if key in done or key not in workflows:
+            return []
+        path.append(key)
+        for called, _ in called_workflows(workflows[key]):
+            circle = visit(called)
+            if circle:
+                return circle
+        path.pop()
+        done.add(key)
+        return []
+
+    for key in [root, *workflows]:
+        circle = visit(key)
+        if circle:
+            return circle
+    return []

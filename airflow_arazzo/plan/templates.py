@@ -1,0 +1,234 @@
+"""Values of a document as templates: literals, expressions, text, objects, arrays and selectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from airflow_arazzo.description.arazzo import CriterionObject
+from airflow_arazzo.description.documents import Location, Report
+from airflow_arazzo.description.fields import lexeme, type_name
+from airflow_arazzo.description.schemas import SchemaFacts
+from airflow_arazzo.expression import criteria, parser
+from airflow_arazzo.expression.model import (
+    ArrayTemplate,
+    Compare,
+    Condition,
+    Constant,
+    Criterion,
+    Either,
+    Every,
+    Expression,
+    Not,
+    ObjectTemplate,
+    Select,
+    Template,
+    Text,
+    Truth,
+    Typed,
+)
+from airflow_arazzo.expression.names import Names, Problem
+
+_SELECTOR_FIELDS = {"context", "selector", "type"}
+
+
+@dataclass(frozen=True)
+class TemplateReader:
+    """Reads values under one set of names; findings go into the report at the place of the value.
+
+    :param selectors: whether objects may be Selector Objects (Arazzo 1.1).
+    """
+
+    names: Names
+    report: Report
+    selectors: bool
+
+    def told(self, problems: list[Problem], at: Location) -> None:
+        """Report the findings of a parser about the text at a location."""
+        for problem in problems:
+            self.report.add(
+                problem.severity, problem.code, problem.message, at, problem.hint, offset=problem.offset
+            )
+
+    def expression(self, at: Location) -> Expression | None:
+        """A text that must be one expression."""
+        problems: list[Problem] = []
+        parsed = parser.parse_expression(str(at.value), self.names, problems)
+        self.told(problems, at)
+        return parsed
+
+    def text(self, at: Location) -> Template:
+        """A text: literal, expression, or text with embedded expressions."""
+        problems: list[Problem] = []
+        parsed = parser.parse_text(str(at.value), self.names, problems)
+        self.told(problems, at)
+        return parsed
+
+    def json_text(self, at: Location) -> Template:
+        """A text that is a JSON document with embedded expressions, or any other text."""
+        stripped = at.value.strip()
+        if stripped[:1] in ("{", "[") and not stripped.startswith("{$"):
+            problems: list[Problem] = []
+            parsed = parser.parse_json_text(at.value, self.names, problems)
+            if parsed is not None:
+                self.told(problems, at)
+                return parsed
+        return self.text(at)
+
+    def value(self, at: Location, facts: SchemaFacts | None = None) -> Template:
+        """Any value of a document.
+
+        :param facts: what OpenAPI says about the place the value goes to: decides whether a number is
+            text (``007`` for a string) and whether an integral number loses its fraction.
+        """
+        value = at.value
+        if isinstance(value, dict):
+            return self._object(at, facts)
+        if isinstance(value, list):
+            items = facts.items if facts else None
+            return _folded(ArrayTemplate(tuple(self.value(item, items) for item in at.items())))
+        types = facts.types if facts else frozenset[str]()
+        if isinstance(value, str):
+            parsed = self.text(at)
+            integral = types == {"integer"} and isinstance(parsed, Expression | Select)
+            return Typed(parsed, "integer") if integral else parsed  # type: ignore[arg-type]
+        return Constant(_scalar(value, types))
+
+    def _object(self, at: Location, facts: SchemaFacts | None) -> Template:
+        if self.selectors and set(at.value) == _SELECTOR_FIELDS and str(at.value["context"]).startswith("$"):
+            return self.selector(at) or Constant(None)
+        members = []
+        for name, member in at.members():
+            members.append((name, self.value(member, facts.member(name) if facts else None)))
+        return _folded(ObjectTemplate(tuple(members)))
+
+    def output(self, at: Location) -> Template | None:
+        """An output: an expression, a Selector Object, or (tolerated) any other value."""
+        if isinstance(at.value, dict) and set(at.value) >= _SELECTOR_FIELDS:
+            return self.selector(at)
+        if isinstance(at.value, str):
+            template = self.text(at)
+            if isinstance(template, Constant):
+                self.report.warning(
+                    "constant-output",
+                    f"the output is the literal text {at.value!r}",
+                    at,
+                    "an output is a runtime expression such as $response.body#/id",
+                )
+            return template
+        if at.value is None:
+            self.report.error("wrong-type", "an output must be an expression, found null", at)
+            return None
+        return self.value(at)
+
+    def selector(self, at: Location) -> Select | None:
+        """A Selector Object."""
+        context = at / "context"
+        kind, version = _expression_type(at / "type")
+        if not isinstance(context.value, str) or not isinstance(at.value["selector"], str):
+            self.report.error("wrong-type", "'context' and 'selector' must be texts", at)
+            return None
+        parsed = self.expression(context)
+        if parsed is None:
+            return None
+        problems: list[Problem] = []
+        select = parser.parse_selector(parsed, at.value["selector"], kind, version, self.names, problems)
+        self.told(problems, at / "selector")
+        return select
+
+    def criterion(self, written: CriterionObject) -> Criterion | None:
+        """A Criterion Object."""
+        context = self.expression(written.context) if written.context else None
+        if written.context and context is None:
+            return None
+        problems: list[Problem] = []
+        kind = written.type or "simple"
+        parsed = criteria.parse_criterion(
+            kind, written.version, str(written.condition.value), context, self.names, problems
+        )
+        self.told(problems, written.condition)
+        return parsed
+
+
+def _expression_type(at: Location) -> tuple[str, str]:
+    if isinstance(at.value, dict):
+        return str(at.value.get("type", "")), str(at.value.get("version", ""))
+    return str(at.value), ""
+
+
+def _scalar(value: Any, types: frozenset[str]) -> Any:
+    """A number as the place wants it; other scalars as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    if types == {"string"}:
+        return lexeme(value)
+    return plain(value, integral=types == {"integer"})
+
+
+def plain(value: Any, *, integral: bool = False) -> Any:
+    """A copy of a document's value with numbers as ``int`` and ``Decimal`` alone."""
+    if isinstance(value, dict):
+        return {key: plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, Decimal):
+        whole = integral and value == value.to_integral_value()
+        return int(value) if whole else Decimal(value)
+    return value
+
+
+def _folded(template: ObjectTemplate | ArrayTemplate) -> Template:
+    """A template whose parts are all constant, as one constant."""
+    if isinstance(template, ArrayTemplate):
+        if all(isinstance(item, Constant) for item in template.items):
+            return Constant([item.value for item in template.items if isinstance(item, Constant)])
+        return template
+    if all(isinstance(member, Constant) for _, member in template.members):
+        return Constant({name: m.value for name, m in template.members if isinstance(m, Constant)})
+    return template
+
+
+def expressions(node: Template | Criterion | Condition | None) -> Iterator[Expression]:
+    """Every expression in a template, criterion or condition."""
+    match node:
+        case Expression():
+            yield node
+        case Text(parts):
+            yield from (part for part in parts if isinstance(part, Expression))
+        case Typed(template):
+            yield from expressions(template)
+        case Select(context):
+            yield context
+        case ObjectTemplate(members):
+            for _, member in members:
+                yield from expressions(member)
+        case ArrayTemplate(items):
+            for item in items:
+                yield from expressions(item)
+        case Criterion():
+            yield from expressions(node.context)
+            yield from expressions(node.simple)
+            yield from expressions(node.query)
+        case Compare(_, left, right):
+            yield from expressions(left)
+            yield from expressions(right)
+        case Truth(operand):
+            yield from expressions(operand)
+        case Not(operand):
+            yield from expressions(operand)
+        case Every(operands) | Either(operands):
+            for part in operands:
+                yield from expressions(part)
+        case _:
+            return
+
+
+def describe(at: Location) -> str:
+    """A value's type for messages."""
+    return type_name(at.value)

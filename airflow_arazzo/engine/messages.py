@@ -69,4 +69,27 @@ class NotSent(TransportError):
 
 
 class OutcomeUnknown(TransportError):
-    """The request may have had an effect: time-out, reset, truncated or oversized response."""
+    """The request may have had an effect: time-out, reset, truncated or oversized response.
+
+    :param status: the status, where at least the head of the response arrived: a 2xx is an effect even
+        though its body cannot be read.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RequestError(Exception):
+    """A request that cannot be built from its values; raised before anything is sent.
+
+    :param code: stable kebab-case name of the rule, for example ``empty-path-parameter``.
+    :param message: what is wrong, naming parameter or property, never a credential.
+    :param hint: what to do about it, or an empty string.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        self.code = code
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message} ({hint})" if hint else message)

@@ -97,19 +97,24 @@ class ArrayTemplate(msgspec.Struct, frozen=True, tag_field="kind", tag="array"):
     items: tuple[Template, ...]
 
 
-class Select(msgspec.Struct, frozen=True, tag_field="kind", tag="select"):
-    """A Selector Object (Arazzo 1.1): a query of some version applied to a context value."""
+class Select(msgspec.Struct, frozen=True, tag_field="kind", tag="select", omit_defaults=True):
+    """A Selector Object (Arazzo 1.1): a query of some version applied to a context value.
+
+    :param selector: as written.
+    :param query: the selector as text with embedded expressions, only when it has some.
+    """
 
     context: Expression
     selector: str
     type: Literal["jsonpath", "xpath", "jsonpointer"]
     version: str
+    query: Text | None = None
 
 
 Template = Constant | Expression | Text | Typed | ObjectTemplate | ArrayTemplate | Select
 """Anything that evaluates to a value: parameters, payloads, outputs, replacements."""
 
-Operand = Expression | Constant
+Operand = Expression | Constant | Text | Select
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 
 
@@ -152,7 +157,8 @@ class Criterion(msgspec.Struct, frozen=True, omit_defaults=True):
     """A Criterion Object (Arazzo 1.1) with its condition parsed.
 
     :param condition: as written, for messages.
-    :param simple: the parsed condition when ``type`` is simple.
+    :param simple: the parsed condition when ``type`` is simple, and when a JSONPath criterion compares
+        outside a filter.
     :param query: the condition of the other types as text with embedded expressions.
     :param version: of the query language; empty means the default of the type.
     """

@@ -109,9 +109,10 @@ def credential_inputs(
     for expression in _ordinary_uses(steps, outputs, called):
         if expression.root == "inputs" and expression.name in found:
             found[expression.name] = msgspec.structs.replace(found[expression.name], scheme="")
-    for name in schema.secrets - set(found):
+    for name in sorted(schema.secrets - set(found)):
         found[name] = CredentialInput(_first_source(steps, name))
-    return found
+    required = schema.schema.get("required") or ()
+    return {name: msgspec.structs.replace(each, required=name in required) for name, each in found.items()}
 
 
 def _handed_on(

@@ -202,10 +202,12 @@ class CredentialInput(msgspec.Struct, frozen=True, omit_defaults=True):
     :param source: the source whose connection holds it.
     :param scheme: the scheme that it authenticates and that fills it; empty for a secret that the engine
         looks up by the input's name in the connection's extra field ``secrets``.
+    :param required: whether the document says that the input must be there.
     """
 
     source: str
     scheme: str = ""
+    required: bool = False
 
 
 class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -11,7 +11,8 @@ from airflow_arazzo.description.arazzo import CriterionObject
 from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.fields import lexeme, type_name
 from airflow_arazzo.description.schemas import SchemaFacts
-from airflow_arazzo.expression import criteria, parser
+from airflow_arazzo.expression.criteria import parse_criterion
+from airflow_arazzo.expression.json_text import parse_json_text
 from airflow_arazzo.expression.model import (
     ArrayTemplate,
     Compare,
@@ -30,6 +31,9 @@ from airflow_arazzo.expression.model import (
     Typed,
 )
 from airflow_arazzo.expression.names import Names, Problem
+from airflow_arazzo.expression.parser import parse_expression
+from airflow_arazzo.expression.selectors import parse_selector
+from airflow_arazzo.expression.text import parse_text
 
 _SELECTOR_FIELDS = {"context", "selector", "type"}
 
@@ -55,14 +59,14 @@ class TemplateReader:
     def expression(self, at: Location) -> Expression | None:
         """A text that must be one expression."""
         problems: list[Problem] = []
-        parsed = parser.parse_expression(str(at.value), self.names, problems)
+        parsed = parse_expression(str(at.value), self.names, problems)
         self.told(problems, at)
         return parsed
 
     def text(self, at: Location) -> Template:
         """A text: literal, expression, or text with embedded expressions."""
         problems: list[Problem] = []
-        parsed = parser.parse_text(str(at.value), self.names, problems)
+        parsed = parse_text(str(at.value), self.names, problems)
         self.told(problems, at)
         return parsed
 
@@ -71,7 +75,7 @@ class TemplateReader:
         stripped = at.value.strip()
         if stripped[:1] in ("{", "[") and not stripped.startswith("{$"):
             problems: list[Problem] = []
-            parsed = parser.parse_json_text(at.value, self.names, problems)
+            parsed = parse_json_text(at.value, self.names, problems)
             if parsed is not None:
                 self.told(problems, at)
                 return parsed
@@ -134,7 +138,7 @@ class TemplateReader:
         if parsed is None:
             return None
         problems: list[Problem] = []
-        select = parser.parse_selector(parsed, at.value["selector"], kind, version, self.names, problems)
+        select = parse_selector(parsed, at.value["selector"], kind, version, self.names, problems)
         self.told(problems, at / "selector")
         return select
 
@@ -145,7 +149,7 @@ class TemplateReader:
             return None
         problems: list[Problem] = []
         kind = written.type or "simple"
-        parsed = criteria.parse_criterion(
+        parsed = parse_criterion(
             kind, written.version, str(written.condition.value), context, self.names, problems
         )
         self.told(problems, written.condition)

@@ -1,0 +1,1 @@
+"""The command line: ``airflow-arazzo``, and the same commands under ``airflow arazzo``."""

@@ -1,0 +1,105 @@
+"""Arguments of the commands, declared once for both command lines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_arazzo.plan.compiler import Options
+
+SOURCE_PATH = "ARAZZO_SOURCE_PATH"
+"""Environment variable: folders that are searched for sources, separated as in ``PATH``."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument as :mod:`argparse` wants it."""
+
+    flags: tuple[str, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+SOURCES = (
+    Argument(
+        ("--source",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "NAME=FILE",
+            "help": "the file of a source description; may be given several times",
+        },
+    ),
+    Argument(
+        ("--source-path",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "FOLDER",
+            "help": f"a folder to search for sources by file name (also: {SOURCE_PATH})",
+        },
+    ),
+)
+STRICT = Argument(("--strict",), {"action": "store_true", "help": "treat warnings as errors"})
+
+CHECK = (
+    Argument(("paths",), {"nargs": "+", "metavar": "PATH", "help": "documents, or folders of documents"}),
+    STRICT,
+    Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"}),
+    *SOURCES,
+)
+PLAN = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(("--workflow",), {"default": "", "metavar": "ID", "help": "needed when there are several"}),
+    STRICT,
+    *SOURCES,
+)
+RUN = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(("workflow",), {"metavar": "WORKFLOW", "help": "the workflowId"}),
+    Argument(
+        ("--inputs",), {"default": "{}", "metavar": "JSON|@FILE", "help": "the inputs as a JSON object"}
+    ),
+    Argument(
+        ("--connection",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "SOURCE=JSON",
+            "help": "a source's connection as Airflow writes it in JSON (else AIRFLOW_CONN_<SOURCE>)",
+        },
+    ),
+    Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"}),
+    *SOURCES,
+)
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Compile options from parsed arguments.
+
+    :raises ValueError: for a ``--source`` that is not ``NAME=FILE``.
+    """
+    folders = [*arguments.source_path, *filter(None, os.environ.get(SOURCE_PATH, "").split(os.pathsep))]
+    sources = {name: Path(file) for name, file in pairs(arguments.source, "--source", "NAME=FILE").items()}
+    for name, file in sources.items():
+        if not file.is_file():
+            raise ValueError(f"--source {name}: there is no file {file}")
+    strict = bool(getattr(arguments, "strict", False))
+    return Options(sources, tuple(Path(folder) for folder in folders), strict)
+
+
+def pairs(given: Sequence[str], flag: str, form: str) -> dict[str, str]:
+    """Arguments of the form ``NAME=VALUE`` as a mapping.
+
+    :raises ValueError: for one that has another form, without repeating its value.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name or not value:
+            raise ValueError(f"{flag}: expected {form}")
+        found[name] = value
+    return found

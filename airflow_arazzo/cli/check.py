@@ -1,0 +1,87 @@
+"""``check``: compile documents and print what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from airflow_arazzo.cli.arguments import options_of
+from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_OK, located, say
+from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Severity
+from airflow_arazzo.description.documents import read_document
+from airflow_arazzo.plan.compiler import Options, compile_document
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A document that was checked. ``ok`` means that every workflow compiles."""
+
+    document: str
+    ok: bool
+    workflows: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Run the command. Exit status 0 when every document compiles, else 2."""
+    options = options_of(arguments)
+    checked = [check_document(path, options) for path in documents([Path(p) for p in arguments.paths])]
+    if arguments.format == "json":
+        say(msgspec.json.encode(checked).decode())
+    else:
+        _print(checked)
+    return EXIT_OK if checked and all(each.ok for each in checked) else EXIT_BAD_DOCUMENT
+
+
+def check_document(path: Path, options: Options) -> Checked:
+    """Check one document."""
+    compilation = compile_document(path, options)
+    diagnostics = tuple(located(diagnostic, path) for diagnostic in compilation.diagnostics)
+    return Checked(str(path), not compilation.failed, tuple(compilation.plans), diagnostics)
+
+
+def documents(paths: Sequence[Path]) -> Iterator[Path]:
+    """The documents among paths: files as they are given, of folders the Arazzo documents in them."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for file in sorted(path.rglob("*")):
+            if file.suffix in SUFFIXES and file.is_file() and _is_arazzo(file):
+                yield file
+
+
+def _is_arazzo(path: Path) -> bool:
+    """Whether a file in a folder is an Arazzo document. One that says so and cannot be read counts."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return False
+    if b"arazzo" not in text:
+        return False
+    try:
+        value = read_document(path, path.name).value
+    except DocumentError:
+        return text.lstrip(b"\xef\xbb\xbf \r\n-").startswith((b"arazzo", b'{"arazzo"'))
+    return isinstance(value, dict) and "arazzo" in value
+
+
+def _print(checked: Sequence[Checked]) -> None:
+    for document in checked:
+        for diagnostic in document.diagnostics:
+            say(str(diagnostic))
+        if document.ok:
+            say(f"{document.document}: {_count(len(document.workflows), 'workflow')} ready")
+    counts = Counter(d.severity for document in checked for d in document.diagnostics)
+    good = sum(document.ok for document in checked)
+    found = ", ".join(_count(counts[severity], severity.value) for severity in Severity)
+    say(f"{good} of {_count(len(checked), 'document')} compile; {found}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,107 @@
+"""A workflow as a DAG of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from airflow.sdk import DAG
+
+from airflow_arazzo.docs import workflow_doc
+from airflow_arazzo.loading import PathLike, absolute, load
+from airflow_arazzo.operators.graph import task_names
+from airflow_arazzo.operators.step import ArazzoStepOperator
+from airflow_arazzo.params import workflow_params
+from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.schedule import with_data_intervals
+from airflow_arazzo.tasks import build_tasks, check_names
+
+
+class MissingInputs(ValueError):
+    """A scheduled workflow with required inputs that nobody gives a value."""
+
+
+class ArazzoDag(DAG):
+    """A DAG that runs one workflow of an Arazzo document.
+
+    Inputs that are not given become params, so that the trigger form asks for them. DAGs are paused when
+    they are created, unless ``is_paused_upon_creation`` says otherwise, and never retry by themselves a
+    request that may have taken effect. Every other argument of :class:`airflow.sdk.DAG` is passed on.
+
+    :param document: the Arazzo document; a relative path starts from the folder of the calling file.
+    :param workflow_id: needed when the document has several workflows.
+    :param dag_id: the workflow's id when not given.
+    :param inputs: values of inputs, or Jinja templates of them such as ``"{{ data_interval_start }}"``;
+        texts are cast to the type that the input's schema names.
+    :param connections: connection ids by source name; a source's own name where it is not mentioned.
+    :param sources: files of source descriptions by name, relative to the document's folder.
+    :param source_path: folders to search for source descriptions, relative to the document's folder.
+    :param strict: whether warnings of the compiler are errors.
+    :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
+    :param pool: the pool of all tasks.
+    :raises BrokenDocument: when the document does not compile.
+    :raises MissingInputs: for a schedule without values for all required inputs.
+    :raises UnknownName: for inputs or connections that the workflow does not have.
+    """
+
+    def __init__(
+        self,
+        document: PathLike,
+        workflow_id: str = "",
+        *,
+        dag_id: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        connections: Mapping[str, str] | None = None,
+        sources: Mapping[str, PathLike] | None = None,
+        source_path: Sequence[PathLike] = (),
+        strict: bool = False,
+        absent_text: Literal["fail", "empty"] = "fail",
+        pool: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        path, caller = absolute(document, depth=kwargs.pop("_depth", 1))
+        plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+        given = dict(inputs or {})
+        check_names(plan, given, connections or {})
+        kwargs = _dag_arguments(plan, given, kwargs)
+        if pool is not None:
+            kwargs["default_args"] = {"pool": pool, **kwargs.get("default_args", {})}
+        super().__init__(dag_id or task_names([plan.root.id])[0], **kwargs)
+        self.fileloc = caller
+        self.plan = plan
+        with self:
+            self.steps: dict[str, ArazzoStepOperator] = build_tasks(
+                plan, inputs=given, connections=connections or {}, use_params=True, absent_text=absent_text
+            )
+
+
+def _dag_arguments(plan: Plan, given: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments for :class:`airflow.sdk.DAG`, with what a workflow knows filled in."""
+    arguments = dict(kwargs)
+    start = arguments.get("start_date")
+    schedule = with_data_intervals(arguments.get("schedule"), getattr(start, "tzinfo", None) or "UTC")
+    arguments["schedule"] = schedule
+    params = {**workflow_params(plan.root, given), **(arguments.get("params") or {})}
+    if schedule is not None:
+        _check_values(plan, given, arguments.get("params") or {})
+    arguments["params"] = params
+    arguments.setdefault("description", plan.root.summary or None)
+    arguments.setdefault("doc_md", workflow_doc(plan))
+    arguments.setdefault("is_paused_upon_creation", True)
+    arguments.setdefault("catchup", False)
+    arguments["tags"] = sorted({"arazzo", *(arguments.get("tags") or ())})
+    return arguments
+
+
+def _check_values(plan: Plan, given: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    properties = plan.root.inputs.get("properties") or {}
+    missing = [
+        name
+        for name in plan.root.inputs.get("required") or ()
+        if name not in given and name not in params and "default" not in (properties.get(name) or {})
+    ]
+    if missing:
+        raise MissingInputs(
+            f"workflow {plan.root.id!r} runs on a schedule, and nobody gives its required inputs a value: "
+            f"{', '.join(missing)}. Give them with inputs={{...}}, or leave out the schedule."
+        )

@@ -1,0 +1,178 @@
+"""Inputs of a run: defaults filled in, checked against the workflow's schema, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from airflow_arazzo.description.diagnostics import Diagnostic, Severity, did_you_mean
+from airflow_arazzo.expression.jsonvalue import decode_json
+from airflow_arazzo.expression.pointer import format_pointer
+from airflow_arazzo.plan.model import Workflow
+
+
+class InvalidInputs(Exception):
+    """Inputs that a workflow does not accept; nothing was sent. Carries a diagnostic for each finding."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("; ".join(f"{d.message} [{d.code}]" for d in diagnostics))
+
+
+def prepare_inputs(
+    workflow: Workflow, given: Mapping[str, Any], *, null_is_absent: bool = False, handed_over: bool = False
+) -> dict[str, Any]:
+    """The inputs that a run works with.
+
+    :param given: values by name; floats are taken with the digits that they print with.
+    :param null_is_absent: drop nulls that the schema does not allow, for callers that cannot leave out.
+    :param handed_over: the values come from another workflow: extra ones and credentials are let through.
+    :return: a copy with numbers as ``int`` and ``Decimal``, defaults filled in.
+    :raises InvalidInputs: for missing, unknown and wrong inputs, and for credentials.
+    """
+    properties: Mapping[str, Any] = workflow.inputs.get("properties") or {}
+    findings: list[Diagnostic] = []
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        schema = properties.get(name)
+        if value is None and null_is_absent and not allows_null(schema):
+            continue
+        if not handed_over and not _expected(name, workflow, findings):
+            continue
+        try:
+            values[name] = exact(value, schema)
+        except ValueError as error:
+            findings.append(_finding("wrong-input", f"input {name!r} {error}"))
+    for name, schema in properties.items():
+        if name not in values and isinstance(schema, dict) and "default" in schema:
+            values[name] = schema["default"]
+    findings += _schema_findings(workflow, values)
+    if findings:
+        raise InvalidInputs(findings)
+    return values
+
+
+def _finding(code: str, message: str, hint: str = "") -> Diagnostic:
+    return Diagnostic(code, Severity.ERROR, message, None, hint)
+
+
+def _expected(name: str, workflow: Workflow, findings: list[Diagnostic]) -> bool:
+    """Whether a value of that name may be given; what may not is added to the findings."""
+    properties = workflow.inputs.get("properties") or {}
+    if name in workflow.credentials:
+        source = workflow.credentials[name].source
+        message = f"input {name!r} is a credential; it comes from the connection of source {source!r}"
+        findings.append(_finding("credential-input", message, "remove it from the inputs"))
+        return False
+    open_ended = workflow.inputs.get("additionalProperties", False) is not False
+    if name not in properties and not open_ended and "patternProperties" not in workflow.inputs:
+        message = f"workflow {workflow.id!r} has no input {name!r}"
+        findings.append(_finding("unknown-input", message, did_you_mean(name, properties)))
+        return False
+    return True
+
+
+def allows_null(schema: Any) -> bool:
+    """Whether a schema says that null is a value. A schema without a type does not say so."""
+    if not isinstance(schema, dict):
+        return False
+    declared = schema.get("type")
+    if declared == "null" or (isinstance(declared, list) and "null" in declared) or schema.get("nullable"):
+        return True
+    if "const" in schema and schema["const"] is None:
+        return True
+    if None in (schema.get("enum") or ()):
+        return True
+    return any(allows_null(part) for keyword in ("anyOf", "oneOf") for part in schema.get(keyword) or ())
+
+
+def exact(value: Any, schema: Any = None) -> Any:
+    """A value with numbers as ``int`` and ``Decimal``; an integral number for ``integer`` has no fraction.
+
+    :raises ValueError: for NaN and infinity, and for values that JSON does not know.
+    """
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        parts = schema.get("properties", {}) if isinstance(schema, dict) else {}
+        return {str(name): exact(member, parts.get(name)) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        items = schema.get("items") if isinstance(schema, dict) else None
+        return [exact(item, items) for item in value]
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if not isinstance(value, Decimal):
+        raise ValueError(f"is {type(value).__name__}, which JSON does not know")
+    if not value.is_finite():
+        raise ValueError(f"is {value}, which is not a number that JSON knows")
+    declared = schema.get("type") if isinstance(schema, dict) else None
+    integral = declared == "integer" or (isinstance(declared, list) and "integer" in declared)
+    return int(value) if integral and value == value.to_integral_value() else value
+
+
+def cast_text(text: str, schema: Any) -> Any:
+    """The value that a rendered text stands for, as the type of its schema says.
+
+    A text for ``string`` stays as it is; an empty text for any other type is None.
+
+    :raises ValueError: when the text is no such value.
+    """
+    declared = schema.get("type") if isinstance(schema, dict) else None
+    kinds = [declared] if isinstance(declared, str) else list(declared or ())
+    if not kinds or "string" in kinds:
+        return text
+    stripped = text.strip()
+    if stripped in ("", "None", "null"):
+        return None
+    if "boolean" in kinds and stripped.casefold() in ("true", "false"):
+        return stripped.casefold() == "true"
+    if "integer" in kinds or "number" in kinds:
+        try:
+            number = Decimal(stripped)
+        except InvalidOperation:
+            raise ValueError(f"is {text!r}, expected {' or '.join(kinds)}") from None
+        return int(stripped) if stripped.lstrip("+-").isdigit() else exact(number, schema)
+    try:
+        return decode_json(stripped)
+    except ValueError:
+        raise ValueError(f"is {text!r}, expected {' or '.join(kinds)} as JSON") from None
+
+
+def _schema_findings(workflow: Workflow, values: dict[str, Any]) -> list[Diagnostic]:
+    if not workflow.inputs:
+        return []
+    validator = Draft202012Validator(workflow.inputs, format_checker=FormatChecker())
+    try:
+        errors = sorted(validator.iter_errors(values), key=lambda error: [str(part) for part in error.path])
+    except Exception as error:  # a schema that is wrong in itself must not look like a fault of the inputs
+        return [_finding("input-schema", f"the inputs' schema cannot be applied: {error}")]
+    return [finding for error in errors for finding in _explained(error, workflow)]
+
+
+def _explained(error: ValidationError, workflow: Workflow) -> list[Diagnostic]:
+    if error.validator == "required" and not error.path:
+        missing = [name for name in error.validator_value if name not in error.instance]
+        properties = workflow.inputs.get("properties") or {}
+        return [
+            _finding("missing-input", f"input {name!r} is required", _about(properties.get(name)))
+            for name in missing
+            if f"'{name}' is" in error.message
+        ]
+    name = str(error.path[0]) if error.path else ""
+    deeper = format_pointer(str(part) for part in list(error.path)[1:])
+    where = f"input {name!r}{' at ' + deeper if deeper else ''}" if name else "the inputs"
+    return [_finding("wrong-input", f"{where}: {error.message}")]
+
+
+def _about(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return ""
+    kind = schema.get("type")
+    said = str(schema.get("description") or schema.get("title") or "").strip().split("\n")[0]
+    return ", ".join(part for part in (str(kind) if kind else "", said) if part)

@@ -1,0 +1,58 @@
+"""What a run tells about itself: failures, step records, and the events that make its log."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a step or a run failed.
+
+    :param code: kebab-case name of the kind of failure.
+    :param message: what was expected and what came, one sentence.
+    :param step: id of the step that failed, where it was one.
+    :param hint: what to do about it.
+    :param fate: what is known of the request: that it had no effect (``not-sent``), that the service
+        refused it (``refused``), that it took effect (``effect``), or nothing (``unknown``).
+    :param status: the response's status code, if there was a response.
+    """
+
+    code: str
+    message: str
+    step: str = ""
+    hint: str = ""
+    fate: Literal["", "not-sent", "refused", "effect", "unknown"] = ""
+    status: int | None = None
+
+    def __str__(self) -> str:
+        where = f"step {self.step!r}: " if self.step else ""
+        return f"{where}{self.message} [{self.code}]{f' ({self.hint})' if self.hint else ''}"
+
+
+class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt at a step, for reports.
+
+    :param url: the URL that was asked, without credentials; empty when nothing was sent.
+    :param elapsed: seconds from sending to the last byte.
+    :param outputs: names and values, those that are credentials masked.
+    """
+
+    workflow: str
+    step: str
+    status: Literal["succeeded", "failed"]
+    method: str = ""
+    url: str = ""
+    status_code: int | None = None
+    elapsed: float | None = None
+    outputs: dict[str, Any] = {}
+    error: Failure | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something worth a line in the log."""
+
+    step: str
+    text: str
+    level: Literal["info", "warning"] = "info"

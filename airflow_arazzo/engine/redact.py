@@ -1,0 +1,46 @@
+"""Keeping credentials out of messages and logs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+"""What stands in the place of a secret."""
+
+SHORTEST = 5
+"""Characters. Shorter secrets are left alone, as Airflow's own masking does: they occur in any text."""
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Replace each secret in a text by :data:`MASK`, in every form in which the engine may have sent it.
+
+    Covered are the plain secret, its percent-encoded and form-encoded forms, its JSON-escaped form, and
+    base64 (standard and URL-safe, with and without padding) of the secret by itself.
+
+    :param text: a message, URL or log line.
+    :param secrets: values to hide; those shorter than :data:`SHORTEST` characters are ignored.
+    """
+    forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
+    return text
+
+
+def _forms(secret: str) -> set[str]:
+    """The secret as it may appear in a text; the longest must be replaced first."""
+    encoded = quote(secret, safe="")
+    plain = {secret, encoded, encoded.replace("%", "%25"), quote(secret), quote_plus(secret)}
+    lowered = {_lower_triplets(form) for form in plain if "%" in form}
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    data = secret.encode("utf-8", "surrogatepass")
+    coded = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
+    return plain | lowered | escaped | coded | {form.rstrip("=") for form in coded}
+
+
+def _lower_triplets(text: str) -> str:
+    """Percent-encoded triplets with lower-case digits, as some servers echo them."""
+    head, *rest = text.split("%")
+    return "%".join([head, *(part[:2].lower() + part[2:] for part in rest)])

@@ -1,0 +1,192 @@
+"""Running a plan: the machine, a transport, and the checks that come before the first request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from airflow_arazzo.engine.connection import Connection
+from airflow_arazzo.engine.inputs import prepare_inputs
+from airflow_arazzo.engine.journal import Failure, StepRecord
+from airflow_arazzo.engine.machine import LOOP_PAUSE, Done, Machine, Send, Wait, begin
+from airflow_arazzo.engine.messages import NotSent, Request, Response, TransportError
+from airflow_arazzo.engine.redact import redact
+from airflow_arazzo.engine.security import authenticate
+from airflow_arazzo.engine.transport import Transport
+from airflow_arazzo.plan.model import OperationCall, Plan
+
+Exchange = Callable[[Send], Awaitable[Response]]
+"""Sends a request; raises :class:`~airflow_arazzo.engine.messages.TransportError` when nothing comes back."""
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """What came of a run, as ``airflow-arazzo run`` prints it."""
+
+    status: Literal["succeeded", "failed"]
+    outputs: dict[str, Any]
+    steps: tuple[StepRecord, ...]
+    error: Failure | None = None
+
+
+def secret_inputs(plan: Plan, connections: Mapping[str, Connection]) -> dict[tuple[str, str], str]:
+    """Values of inputs that the documents mark as secret, from the connections' ``secrets``.
+
+    :param connections: by source name; secrets of sources that are not among them are left out.
+    :return: by workflow key and input name.
+    :raises NotSent: for a required one without a value.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for key, workflow in plan.workflows.items():
+        for name, credential in workflow.credentials.items():
+            connection = connections.get(credential.source)
+            if credential.scheme or connection is None:
+                continue
+            value = connection.secrets.get(name)
+            if value is not None:
+                found[key, name] = value
+            elif credential.required and key == plan.workflow:
+                raise NotSent(
+                    f"the secret input {name!r} has no value: put it into the extra field 'secrets' "
+                    f"of connection {connection.id!r}"
+                )
+    return found
+
+
+def check_credentials(plan: Plan, connections: Mapping[str, Connection]) -> set[str]:
+    """Make sure that the operations of the run's workflow can be authenticated, before anything is sent.
+
+    :param connections: by source name; operations of sources that are not among them are not looked at.
+    :return: every secret that will be sent, derived ones included, to be masked.
+    :raises NotSent: for the first operation that cannot be authenticated.
+    """
+    secrets: set[str] = set()
+    for step in plan.root.steps:
+        call = step.call
+        if not isinstance(call, OperationCall) or call.source not in connections:
+            continue
+        carried = [parameter.credential for parameter in call.parameters if parameter.credential]
+        request = Request(
+            source=call.source,
+            method=call.method,
+            target="/",
+            servers=call.servers,
+            headers=(),
+            body=None,
+            security=call.security,
+            credentials=(*call.credentials, *carried),
+        )
+        secrets.update(authenticate(request, plan.sources[call.source], connections[call.source]).secrets)
+    return secrets
+
+
+async def drive(
+    machine: Machine,
+    exchange: Exchange,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    longest_wait: float = float("inf"),
+) -> Done | Wait:
+    """Run a machine until it is done, or until it wants to wait for longer than ``longest_wait`` seconds."""
+    while True:
+        command = machine.next()
+        if isinstance(command, Done):
+            return command
+        if isinstance(command, Wait):
+            if command.seconds > longest_wait:
+                return command
+            await sleep(command.seconds)
+            continue
+        outcome: Response | TransportError
+        try:
+            outcome = await exchange(command)
+        except TransportError as error:
+            outcome = error
+        machine.receive(outcome)
+
+
+def sender(transport: Transport, plan: Plan, connections: Mapping[str, Connection]) -> Exchange:
+    """An exchange over a transport, with the connection of each request's source."""
+
+    async def send(command: Send) -> Response:
+        source = command.request.source
+        return await transport.send(command.request, plan.sources[source], connections[source])
+
+    return send
+
+
+async def run_plan(
+    plan: Plan,
+    inputs: Mapping[str, Any],
+    connections: Mapping[str, Connection],
+    *,
+    loop_pause: float = LOOP_PAUSE,
+    absent_text: Literal["fail", "empty"] = "fail",
+) -> RunResult:
+    """Run a workflow in this process, from its inputs to its outputs.
+
+    :param connections: one for each of the plan's sources, by source name.
+    :raises InvalidInputs: before anything is sent, when the inputs do not fit.
+    """
+    prepared = prepare_inputs(plan.root, inputs)
+    try:
+        secrets = secret_inputs(plan, connections)
+        check_credentials(plan, connections)
+    except NotSent as error:
+        return RunResult("failed", {}, (), Failure("credentials", str(error), fate="not-sent"))
+    machine = Machine(
+        plan,
+        begin(plan, prepared, now=time.time()),
+        clock=time.time,
+        secrets=secrets,
+        loop_pause=loop_pause,
+        absent_text=absent_text,
+    )
+    async with Transport() as transport:
+        done = await drive(machine, sender(transport, plan, connections))
+    if isinstance(done, Wait):
+        raise RuntimeError("a run without a bound on waiting does not stop to wait")
+    hidden = [secret for connection in connections.values() for secret in connection.secret_values()]
+    result = RunResult(
+        "succeeded" if done.status == "succeeded" else "failed",
+        dict(done.outputs),
+        tuple(machine.records),
+        done.failure,
+    )
+    return _redacted(result, hidden)
+
+
+def _redacted(result: RunResult, secrets: list[str]) -> RunResult:
+    """The result with every secret masked, also where a service echoed one."""
+    return RunResult(
+        result.status,
+        redact_value(result.outputs, secrets),
+        tuple(
+            msgspec.structs.replace(
+                record,
+                url=redact(record.url, secrets),
+                outputs=redact_value(record.outputs, secrets),
+                error=_redacted_failure(record.error, secrets),
+            )
+            for record in result.steps
+        ),
+        _redacted_failure(result.error, secrets),
+    )
+
+
+def _redacted_failure(failure: Failure | None, secrets: list[str]) -> Failure | None:
+    return failure and msgspec.structs.replace(failure, message=redact(failure.message, secrets))
+
+
+def redact_value(value: Any, secrets: list[str]) -> Any:
+    """A JSON value with every secret masked in its texts and names."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {redact(name, secrets): redact_value(member, secrets) for name, member in value.items()}
+    if isinstance(value, list):
+        return [redact_value(item, secrets) for item in value]
+    return value

@@ -1,0 +1,127 @@
+"""What expressions see while a workflow runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_arazzo.engine.messages import Request, Response
+from airflow_arazzo.engine.response import read_body
+from airflow_arazzo.engine.state import Finished, Frame
+from airflow_arazzo.expression.model import ABSENT, Expression
+from airflow_arazzo.plan.model import Plan
+
+
+class Exchange:
+    """A request and what came back; the body is read when first asked for.
+
+    :param request: None when it is no longer known.
+    :param response: None when there was none.
+    """
+
+    def __init__(self, request: Request | None, response: Response | None) -> None:
+        self.request = request
+        self.response = response
+        self.warning: str | None = None
+        self._body: Any = None
+        self._read = False
+
+    @property
+    def body(self) -> Any:
+        """The response's body as a value, or ``ABSENT``."""
+        if not self._read:
+            self._read = True
+            self._body, self.warning = read_body(self.response) if self.response else (ABSENT, None)
+        return self._body
+
+
+class RunScope:
+    """Looks expressions up in a frame, in the run around it, and in the exchange under way.
+
+    :param secrets: values of secret inputs, by workflow key and input name.
+    :param outputs: what ``$outputs`` names at this point.
+    """
+
+    __slots__ = ("_exchange", "_finished", "_frame", "_outputs", "_plan", "_secrets")
+
+    def __init__(
+        self,
+        plan: Plan,
+        frame: Frame,
+        finished: dict[str, Finished],
+        secrets: dict[tuple[str, str], str],
+        exchange: Exchange | None = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._frame = frame
+        self._finished = finished
+        self._secrets = secrets
+        self._exchange = exchange
+        self._outputs = outputs or {}
+
+    def lookup(self, expression: Expression) -> Any:
+        """The value of an expression without its path, or ``ABSENT``."""
+        root = expression.root
+        if root == "inputs":
+            return self._input(expression.name)
+        if root == "steps":
+            outputs = self._frame.outputs.get(expression.scope)
+            return ABSENT if outputs is None else outputs.get(expression.name, ABSENT)
+        if root == "response":
+            return self._response(expression)
+        if root == "statusCode":
+            response = self._exchange.response if self._exchange else None
+            return response.status if response else ABSENT
+        if root == "request" or root == "method" or root == "url":
+            return self._request(expression)
+        if root == "outputs":
+            return self._outputs.get(expression.name, ABSENT) if expression.name else self._outputs
+        if root == "workflows":
+            return self._workflow(expression)
+        if root == "sourceDescriptions":
+            source = self._plan.sources.get(expression.scope)
+            return source.url if source and expression.name == "url" else ABSENT
+        if root == "self":
+            return self._plan.self_uri or ABSENT
+        return ABSENT
+
+    def _input(self, name: str) -> Any:
+        inputs = self._frame.inputs
+        if not name:
+            return inputs
+        if name in inputs:
+            return inputs[name]
+        return self._secrets.get((self._frame.workflow, name), ABSENT)
+
+    def _response(self, expression: Expression) -> Any:
+        exchange = self._exchange
+        if exchange is None or exchange.response is None:
+            return ABSENT
+        if expression.part == "header":
+            value = exchange.response.header(expression.name)
+            return ABSENT if value is None else value
+        return exchange.body if expression.part in ("body", "payload") else ABSENT
+
+    def _request(self, expression: Expression) -> Any:
+        exchange = self._exchange
+        if exchange is None or exchange.request is None:
+            return ABSENT
+        if expression.root == "method":
+            return exchange.request.method
+        if expression.root == "url":
+            return exchange.response.url if exchange.response and exchange.response.url else ABSENT
+        if expression.part in ("body", "payload"):
+            return exchange.request.payload
+        name = expression.name.casefold() if expression.part == "header" else expression.name
+        found = exchange.request.parameters.get((expression.part, name), ABSENT)
+        if found is ABSENT and expression.part == "header":
+            sent = (value for key, value in exchange.request.headers if key.casefold() == name)
+            return next(sent, ABSENT)
+        return found
+
+    def _workflow(self, expression: Expression) -> Any:
+        finished = self._finished.get(expression.scope)
+        if finished is None:
+            return ABSENT
+        values = finished.inputs if expression.part == "inputs" else finished.outputs
+        return values.get(expression.name, ABSENT)

@@ -1,0 +1,229 @@
+"""Criterion Objects (Arazzo 1.1): reading them, judging by them, and saying why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, cast
+
+from airflow_arazzo.expression import binding
+from airflow_arazzo.expression.compare import compare, truthy
+from airflow_arazzo.expression.conditions import parse_condition
+from airflow_arazzo.expression.jsonpath_comparison import read_comparison
+from airflow_arazzo.expression.jsonvalue import to_text
+from airflow_arazzo.expression.model import (
+    ABSENT,
+    Compare,
+    Condition,
+    Constant,
+    Criterion,
+    Either,
+    Every,
+    Expression,
+    Not,
+    Scope,
+    Text,
+    Truth,
+)
+from airflow_arazzo.expression.names import Names, Problem, error, failed, warn
+from airflow_arazzo.expression.operands import operand_value
+from airflow_arazzo.expression.resolve import resolve
+from airflow_arazzo.expression.selectors import (
+    check_query,
+    checked_type,
+    checked_version,
+    query_text,
+    xml_text,
+)
+from airflow_arazzo.expression.text import parse_text
+
+__all__ = ["Verdict", "criteria_hold", "evaluate_criterion", "parse_criterion"]
+
+CriterionType = Literal["simple", "regex", "jsonpath", "xpath"]
+_TYPES = ("simple", "regex", "jsonpath", "xpath")
+_OPERATOR = re.compile(r"==|!=|<|>|&&|\|\||^\s*!")
+_LONGEST = 60
+_OUTCOMES = {
+    "regex": ("does not match", "matches"),
+    "jsonpath": ("finds nothing in", "finds something in"),
+    "xpath": ("is false in", "is true in"),
+}
+
+
+class Verdict(NamedTuple):
+    """Whether a criterion is met, and why: the compared values, or what kept it from being evaluated."""
+
+    passed: bool
+    reason: str
+
+
+def parse_criterion(
+    type: str,
+    version: str,
+    condition: str,
+    context: Expression | None,
+    names: Names,
+    problems: list[Problem],
+) -> Criterion | None:
+    """Read a Criterion Object whose context is parsed already.
+
+    :param type: ``simple`` (also when empty), ``regex``, ``jsonpath`` or ``xpath``.
+    :param version: of the query language; empty means its default.
+    :return: ``None`` after an error.
+    """
+    kind = checked_type(type or "simple", _TYPES, problems)
+    if kind is None:
+        return None
+    if kind == "simple":
+        simple = parse_condition(condition, names, problems)
+        return None if simple is None else Criterion(condition, context=context, simple=simple)
+    known = checked_version(kind, version, problems) if kind != "regex" else ""
+    if context is None:
+        message = f"a {kind} criterion needs a context"
+        error(problems, "missing-context", message, 0, "add for example: context: $response.body")
+    if known is None or context is None:
+        return None
+    if kind == "jsonpath":
+        return _jsonpath(condition, known, context, names, problems)
+    found: list[Problem] = []
+    query = query_text(parse_text(condition, names, found, bare=kind != "regex", many=False))
+    if kind == "regex":
+        _check_pattern(query, found)
+    elif not failed(found):
+        check_query(kind, query, known, found)
+    problems.extend(found)
+    if failed(found):
+        return None
+    return Criterion(condition, cast("CriterionType", kind), known, context, query=query)
+
+
+def evaluate_criterion(criterion: Criterion, scope: Scope) -> Verdict:
+    """Judge by one criterion. Never raises: what cannot be evaluated is not met."""
+    try:
+        if criterion.type == "simple" and criterion.simple is not None:
+            passed, compared = judged(criterion.simple, scope)
+            return Verdict(passed, f"{criterion.condition}: {compared} is {_word(passed)}")
+        return _queried(criterion, scope)
+    except Exception as problem:  # whatever a query engine or a scope raises, the criterion is not met
+        return Verdict(False, f"{criterion.condition}: cannot be evaluated: {problem}")
+
+
+def criteria_hold(criteria: Iterable[Criterion], scope: Scope) -> tuple[bool, list[Verdict]]:
+    """Whether all criteria are met, and the verdict on each; none are met by anything."""
+    verdicts = [evaluate_criterion(criterion, scope) for criterion in criteria]
+    return all(verdict.passed for verdict in verdicts), verdicts
+
+
+def judged(condition: Condition, scope: Scope) -> tuple[bool, str]:
+    """Whether a condition holds, and the condition with values in the place of what was evaluated.
+
+    :raises AbsentInText: when text with an absent value in it is compared.
+    :raises ValueError: when a query cannot be applied.
+    """
+    if isinstance(condition, Compare):
+        left, right = operand_value(condition.left, scope), operand_value(condition.right, scope)
+        exists = Constant(None) in (condition.left, condition.right)
+        shown = [_shown(value, hidden=exists) for value in (left, right)]
+        return compare(condition.operator, left, right), f" {condition.operator} ".join(shown)
+    if isinstance(condition, Truth):
+        value = operand_value(condition.operand, scope)
+        return truthy(value), _shown(value, hidden=True)
+    if isinstance(condition, Not):
+        passed, shown_ = judged(condition.operand, scope)
+        return not passed, f"!({shown_})"
+    texts = []
+    decisive = isinstance(condition, Either)
+    for part in condition.operands:
+        passed, shown_ = judged(part, scope)
+        texts.append(f"({shown_})" if isinstance(part, Either | Every) else shown_)
+        if passed is decisive:
+            break
+    return passed, (" || " if decisive else " && ").join(texts)
+
+
+def _jsonpath(
+    condition: str, version: str, context: Expression, names: Names, problems: list[Problem]
+) -> Criterion | None:
+    """A query of its own, or a comparison of queries with other values."""
+    native: list[Problem] = []
+    query = query_text(parse_text(condition, names, native, many=False))
+    if not failed(native):
+        check_query("jsonpath", query, version, native)
+    if not failed(native):
+        problems.extend(native)
+        return Criterion(condition, "jsonpath", version, context, query=query)
+    found: list[Problem] = []
+    compared = read_comparison(condition, version, context, names, found)
+    if compared is None:
+        problems.extend(found if _OPERATOR.search(condition) else native)
+        return None
+    problems.extend(found)
+    message = "JSONPath compares inside filters only; this is read as a comparison of what it finds"
+    warn(problems, "jsonpath-comparison", message, 0, "write a filter, or a condition of type simple")
+    return Criterion(condition, "jsonpath", version, context, simple=compared)
+
+
+def _queried(criterion: Criterion, scope: Scope) -> Verdict:
+    """Judge by a criterion with a context."""
+    context = ABSENT if criterion.context is None else resolve(criterion.context, scope)
+    name = criterion.context.text if criterion.context else "the context"
+    if context is None or context is ABSENT:
+        return Verdict(False, f"{criterion.condition}: {name} has no value")
+    if criterion.type == "jsonpath" and isinstance(context, str) and criterion.condition.strip() != "$":
+        return Verdict(False, f"{criterion.condition}: {name} is text, not JSON")
+    if criterion.simple is not None:
+        passed, compared = judged(criterion.simple, scope)
+        return Verdict(passed, f"{criterion.condition}: {compared} is {_word(passed)}")
+    query = criterion.query or Text((criterion.condition,))
+    passed = _found(criterion, query, context, scope)
+    return Verdict(passed, f"{criterion.condition}: {_OUTCOMES[criterion.type][passed]} {name}")
+
+
+def _found(criterion: Criterion, query: Text, context: Any, scope: Scope) -> bool:
+    values = binding.values_in(scope)
+    if criterion.type == "regex":
+        from airflow_arazzo.expression import patterns
+
+        return patterns.found(binding.bind_text(query, values), to_text(context))
+    if criterion.type == "jsonpath":
+        from airflow_arazzo.expression import jsonpath
+
+        return jsonpath.holds(context, binding.bind_jsonpath(query, values), criterion.version)
+    from airflow_arazzo.expression import xpath
+
+    source, variables = binding.bind_xpath(query, values)
+    return xpath.holds(xml_text(context), source, criterion.version, variables)
+
+
+def _check_pattern(query: Text, problems: list[Problem]) -> None:
+    """Check a regular expression that has no expressions in it; others are known only when they run."""
+    if any(isinstance(part, Expression) for part in query.parts):
+        return
+    from airflow_arazzo.expression import patterns
+
+    try:
+        patterns.compile_pattern("".join(part for part in query.parts if isinstance(part, str)))
+    except ValueError as problem:
+        error(problems, "bad-regex", str(problem), 0)
+
+
+def _shown(value: Any, *, hidden: bool = False) -> str:
+    """A value for a log.
+
+    :param hidden: whether only its presence matters, so that its content stays out of the log.
+    """
+    if value is ABSENT:
+        return "absent"
+    if isinstance(value, dict):
+        return f"an object of {len(value)}"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, str) and hidden:
+        return f"a text of {len(value)} characters"
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST else value[:_LONGEST] + "…")
+    return to_text(value)
+
+
+def _word(passed: bool) -> str:
+    return "true" if passed else "false"

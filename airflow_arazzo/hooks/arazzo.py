@@ -1,0 +1,78 @@
+"""The connection of a source, as Airflow keeps it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.log import mask_secret
+
+from airflow_arazzo.engine.connection import BadConnection, Connection
+
+
+class ArazzoHook(HttpHook):
+    """Reads connections of type ``arazzo`` and ``http``: where an API is, and who we are there.
+
+    It shares with :class:`~airflow.providers.http.hooks.http.HttpHook` what a connection means (TLS,
+    client certificates, proxies), and not how that class sends: requests go through the engine's
+    transport, and an unknown extra field is an error instead of a header.
+
+    :param arazzo_conn_id: the connection.
+    """
+
+    conn_name_attr = "arazzo_conn_id"
+    default_conn_name = "arazzo_default"
+    conn_type = "arazzo"
+    hook_name = "Arazzo"
+
+    def __init__(self, arazzo_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(http_conn_id=arazzo_conn_id, **kwargs)
+        self.arazzo_conn_id = arazzo_conn_id
+
+    def settings(self) -> Connection:
+        """The connection, checked; its secrets are masked in logs from here on.
+
+        :raises BadConnection: with everything that is wrong with it.
+        :raises AirflowNotFoundException: when there is no such connection.
+        """
+        found = self.get_connection(self.arazzo_conn_id)
+        if found.password:
+            mask_secret(found.password)
+        checked = Connection.from_airflow(
+            self.arazzo_conn_id,
+            conn_type=found.conn_type,
+            host=found.host,
+            schema=found.schema,
+            port=found.port,
+            login=found.login,
+            password=found.password,
+            extra=found.extra_dejson,
+        )
+        for secret in checked.secret_values():
+            mask_secret(secret)
+        return checked
+
+    def run(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not offered: :meth:`HttpHook.run` follows redirects and has no time-out.
+
+        :raises NotImplementedError: always.
+        """
+        raise NotImplementedError("ArazzoHook does not send requests; use HttpHook for calls of your own")
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Check the fields, and that something listens at the host. Nothing is sent."""
+        try:
+            checked = self.settings()
+        except BadConnection as error:
+            return False, str(error)
+        if not checked.base_url:
+            return True, "the connection is well formed; it names no host"
+        parts = urlsplit(checked.base_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=10).close()
+        except OSError as error:
+            return False, f"{checked.base_url} cannot be reached: {error}"
+        return True, f"{checked.base_url} can be reached; whether it accepts the credentials was not tried"

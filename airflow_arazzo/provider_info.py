@@ -1,0 +1,78 @@
+"""What Airflow asks a provider about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's entry for Airflow's registry (entry point ``apache_airflow_provider``)."""
+    return {
+        "package-name": "airflow-arazzo",
+        "name": "Arazzo",
+        "description": "Runs Arazzo workflows of API calls as DAGs.",
+        "integrations": [
+            {
+                "integration-name": "Arazzo",
+                "external-doc-url": "https://spec.openapis.org/arazzo/latest.html",
+                "tags": ["protocol"],
+            }
+        ],
+        "operators": [
+            {"integration-name": "Arazzo", "python-modules": ["airflow_arazzo.operators.step"]},
+        ],
+        "hooks": [{"integration-name": "Arazzo", "python-modules": ["airflow_arazzo.hooks.arazzo"]}],
+        "connection-types": [
+            {
+                "connection-type": "arazzo",
+                "hook-class-name": "airflow_arazzo.hooks.arazzo.ArazzoHook",
+                "hook-name": "Arazzo",
+                "ui-field-behaviour": {
+                    "hidden-fields": [],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "User name (basic)",
+                        "password": "API key, token or password",
+                        "schema": "Scheme (http or https)",
+                    },
+                    "placeholders": {
+                        "host": "https://api.example.com/v1",
+                        "login": "only for basic authentication",
+                    },
+                },
+                "conn-fields": CONNECTION_FIELDS,
+            }
+        ],
+        "cli": ["airflow_arazzo.cli.airflow.get_commands"],
+    }
+
+
+def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "timeout": {
+        "label": "Timeout",
+        "description": "Seconds for a whole exchange (default 30).",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
+    "verify": _text("Verify TLS", "Path of a CA bundle, or false to accept any certificate."),
+    "cert": _text("Client certificate", "Path of a certificate, with its key or as JSON [certificate, key]."),
+    "proxies": _text("Proxies", 'JSON object of proxy URLs, for example {"https": "http://proxy:3128"}.'),
+    "client_id": _text("OAuth2 client id", "For client credentials."),
+    "client_secret": _text("OAuth2 client secret", "For client credentials.", format="password"),
+    "token_url": _text("OAuth2 token URL", "When it is not the one of the API description."),
+    "scope": _text("OAuth2 scope", "Scopes to ask for, separated by blanks."),
+    "schemes": _text(
+        "Values by security scheme",
+        'JSON object, for example {"ApiKeyAuth": {"value": "..."}}; wins over login and password.',
+        format="password",
+    ),
+    "secrets": _text(
+        "Secret inputs",
+        "JSON object: values of workflow inputs that are secrets, by input name.",
+        format="password",
+    ),
+}
+"""Fields of the connection form that are kept in its extra; the names that the engine knows."""

@@ -1,0 +1,73 @@
+"""A workflow as a task group inside somebody's own DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from airflow.sdk import TaskGroup, XComArg
+
+from airflow_arazzo.loading import PathLike, absolute, load
+from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
+from airflow_arazzo.operators.graph import task_names
+from airflow_arazzo.operators.step import ArazzoStepOperator
+from airflow_arazzo.tasks import build_tasks, check_names
+
+
+class ArazzoTaskGroup(TaskGroup):
+    """A task group that runs one workflow of an Arazzo document.
+
+    Inputs come from ``inputs`` alone. Whether a failed workflow fails the run is up to the host DAG, whose
+    leaves decide its state: let nothing with a trigger rule such as ``all_done`` follow the group unless it
+    fails on its own when the group did.
+
+    :param document: the Arazzo document; a relative path starts from the folder of the calling file.
+    :param workflow_id: needed when the document has several workflows.
+    :param group_id: the workflow's id when not given.
+    :param inputs: values of inputs, Jinja templates of them, or outputs of upstream tasks.
+    :param connections: connection ids by source name; a source's own name where it is not mentioned.
+    :param sources: files of source descriptions by name, relative to the document's folder.
+    :param source_path: folders to search for source descriptions, relative to the document's folder.
+    :param strict: whether warnings of the compiler are errors.
+    :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
+    :raises BrokenDocument: when the document does not compile.
+    :raises UnknownName: for inputs or connections that the workflow does not have.
+    """
+
+    def __init__(
+        self,
+        document: PathLike,
+        workflow_id: str = "",
+        *,
+        group_id: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        connections: Mapping[str, str] | None = None,
+        sources: Mapping[str, PathLike] | None = None,
+        source_path: Sequence[PathLike] = (),
+        strict: bool = False,
+        absent_text: Literal["fail", "empty"] = "fail",
+        **kwargs: Any,
+    ) -> None:
+        path, _ = absolute(document, depth=1)
+        plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+        check_names(plan, inputs or {}, connections or {})
+        kwargs.setdefault("tooltip", plan.root.summary)
+        super().__init__(group_id=group_id or task_names([plan.root.id])[0], **kwargs)
+        self.plan = plan
+        with self:
+            self.steps: dict[str, ArazzoStepOperator] = build_tasks(
+                plan,
+                inputs=inputs or {},
+                connections=connections or {},
+                prefix=self.child_id("") if self.prefix_group_id else "",
+                use_params=False,
+                absent_text=absent_text,
+            )
+
+    @property
+    def output(self) -> XComArg:
+        """The workflow's outputs, for tasks downstream: an object by output name.
+
+        Of a workflow with several ends it is what its last task publishes.
+        """
+        return XComArg(list(self.steps.values())[-1], key=WORKFLOW_OUTPUTS)

@@ -1,0 +1,90 @@
+"""From a plan to tasks: what a DAG and a task group have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from airflow.sdk import TriggerRule
+
+from airflow_arazzo.docs import step_doc
+from airflow_arazzo.operators.graph import Component, components
+from airflow_arazzo.operators.step import ArazzoStepOperator
+from airflow_arazzo.plan.model import Plan, Step
+
+
+class UnknownName(ValueError):
+    """An argument names an input or a source that the workflow does not have."""
+
+
+def check_names(plan: Plan, inputs: Mapping[str, Any], connections: Mapping[str, str]) -> None:
+    """Make sure that arguments name inputs and sources of the workflow.
+
+    :raises UnknownName: for one that does not exist, or that is a credential.
+    """
+    properties = plan.root.inputs.get("properties") or {}
+    for name in inputs:
+        if name in plan.root.credentials:
+            source = plan.root.credentials[name].source
+            raise UnknownName(f"inputs: {name!r} is a credential; it comes from the connection of {source!r}")
+        if name not in properties and plan.root.inputs.get("additionalProperties", False) is False:
+            raise UnknownName(_unknown("inputs", name, properties))
+    for name in connections:
+        if name not in plan.sources:
+            raise UnknownName(_unknown("connections", name, plan.sources))
+
+
+def _unknown(argument: str, name: str, known: Mapping[str, Any]) -> str:
+    from airflow_arazzo.description.diagnostics import did_you_mean
+
+    hint = did_you_mean(name, known)
+    return f"{argument}: there is no {name!r}{f'; {hint}' if hint else ''}"
+
+
+def build_tasks(
+    plan: Plan,
+    *,
+    inputs: Mapping[str, Any],
+    connections: Mapping[str, str],
+    prefix: str = "",
+    use_params: bool,
+    absent_text: Literal["fail", "empty"],
+) -> dict[str, ArazzoStepOperator]:
+    """Make the tasks of a workflow in the DAG or task group that is being built, and join them.
+
+    :param prefix: what the surrounding task groups put before task ids, dot included.
+    :return: tasks by name.
+    """
+    parts = components(plan.root)
+    homes = {step: prefix + part.name for part in parts for step in part.steps}
+    by_id = {step.id: step for step in plan.root.steps}
+    tasks: dict[str, ArazzoStepOperator] = {}
+    for part in parts:
+        tasks[part.name] = ArazzoStepOperator(
+            task_id=part.name,
+            plan=plan,
+            component=part,
+            inputs=inputs,
+            connections=connections,
+            tasks=homes,
+            use_params=use_params,
+            absent_text=absent_text,
+            doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps),
+            **_trigger_rule(part),
+            **_display_name(part, by_id),
+        )
+        for name in part.upstream:
+            tasks[name] >> tasks[part.name]
+    return tasks
+
+
+def _trigger_rule(part: Component) -> dict[str, Any]:
+    """Where ways meet or part, tasks upstream may be skipped."""
+    return {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS} if part.asks else {}
+
+
+def _display_name(part: Component, steps: Mapping[str, Step]) -> dict[str, Any]:
+    """The step's own id where the task id had to differ from it, and what a loop consists of."""
+    if len(part.steps) > 1:
+        return {"task_display_name": "loop: " + ", ".join(part.steps)}
+    return {"task_display_name": part.steps[0]} if part.steps[0] != part.name else {}

@@ -1,0 +1,5 @@
+"""The DAG of ``specs/arazzo/amberflo-meter-usage-and-topup-prepaid-workflow.yml``."""
+
+from airflow_arazzo import arazzo_dags
+
+arazzo_dags("../specs/arazzo/amberflo-meter-usage-and-topup-prepaid-workflow.yml")

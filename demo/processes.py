@@ -1,0 +1,82 @@
+"""Processes that the demonstration starts, and that it ends again whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Processes:
+    """Background processes, each the leader of a group so that its children end with it.
+
+    :param logs: folder for what they print.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Path:
+        """Start a process; returns the file that holds its output."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        output = self._logs / f"{name}.log"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                command, env=dict(environment), stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._running.append((name, process))
+        return output
+
+    def check(self) -> None:
+        """Make sure that all of them still run.
+
+        :raises RuntimeError: naming one that does not, with the end of its output.
+        """
+        for name, process in self._running:
+            if process.poll() is not None:
+                tail = (self._logs / f"{name}.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{name} ended with status {process.returncode}:\n{tail}")
+
+    def stop(self) -> None:
+        """End all of them, politely at first."""
+        for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+            for _, process in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+            deadline = time.monotonic() + patience
+            for _, process in self._running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
+            if all(process.poll() is not None for _, process in self._running):
+                break
+        for _, process in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        self._running.clear()
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], *, timeout: float = 300) -> str:
+    """Run a command to its end and return what it printed.
+
+    :param timeout: seconds.
+    :raises RuntimeError: when it fails, with its output.
+    """
+    done = subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, timeout=timeout, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout

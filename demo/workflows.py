@@ -1,0 +1,95 @@
+"""What the demonstration runs, and which effects it expects to find afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+SEEDS: dict[str, Any] = {
+    "amberflo": {
+        "customers": [
+            {"customerId": "acme", "customerName": "Acme GmbH", "customerEmail": "billing@acme.example"}
+        ],
+        "meters": [{"meterApiName": "api-calls", "displayName": "API calls", "type": "SUM_OF_ALL_USAGE"}],
+    },
+    "stripe": {
+        "customers": [{"id": "cus_acme", "name": "Acme GmbH"}],
+        "invoiceitems": [
+            {"customer": "cus_acme", "amount": 4200, "currency": "usd", "description": "Usage in May"}
+        ],
+    },
+}
+"""Set-up: what exists before the first workflow runs. The invoice workflow as written adds no line to its
+invoice, so one item waits to be billed."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A workflow to run.
+
+    :param effects: kinds of effects that the run must cause, in order.
+    """
+
+    dag_id: str
+    conf: dict[str, Any]
+    effects: tuple[str, ...]
+
+
+DEMONSTRATIONS = (
+    Demonstration(
+        "provision-customer-billing",
+        {"customerId": "globex", "customerName": "Globex Inc", "productId": "pay-as-you-go", "amount": 250.5},
+        ("amberflo.customer.created", "amberflo.plan.assigned", "amberflo.prepaid.created"),
+    ),
+    Demonstration(
+        "launch-usage-based-product",
+        {
+            "meterApiName": "gpu-seconds",
+            "displayName": "GPU seconds",
+            "type": "SUM_OF_ALL_USAGE",
+            "customerId": "initech",
+            "customerName": "Initech LLC",
+            "customerEmail": "ap@initech.example",
+            "productId": "gpu-standard",
+            "meterValue": 12.25,
+            "meterTimeInMillis": 1767225600000,
+        },
+        (
+            "amberflo.meter.created",
+            "amberflo.customer.created",
+            "amberflo.plan.assigned",
+            "amberflo.event.ingested",
+        ),
+    ),
+    Demonstration(
+        "meter-usage-and-topup-prepaid",
+        {
+            "meterApiName": "api-calls",
+            "customerId": "acme",
+            "meterValue": 1200,
+            "meterTimeInMillis": 1767225600000,
+            "amount": 99.99,
+            "currency": "USD",
+        },
+        ("amberflo.event.ingested", "amberflo.prepaid.created"),
+    ),
+    Demonstration(
+        "sync-customer-to-stripe",
+        {"amberfloCustomerId": "acme", "customerEmail": "billing@acme.example"},
+        ("stripe.customer.created",),
+    ),
+    Demonstration(
+        "meter-usage-and-invoice",
+        {
+            "meterApiName": "api-calls",
+            "customerId": "acme",
+            "usageValue": 1200,
+            "stripeCustomer": "cus_acme",
+            "currency": "usd",
+        },
+        ("amberflo.event.ingested", "stripe.invoice.created", "stripe.invoice.finalized"),
+    ),
+)
+
+AMBERFLO_SOURCES = ("meteringApi", "billingApi", "amberfloMeteringApi", "amberfloBillingApi")
+STRIPE_SOURCES = ("stripeCustomersApi", "stripeInvoiceApi")

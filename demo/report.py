@@ -8,7 +8,7 @@ from typing import Any
 
 from demo.airflow import Airflow
 
-_MARKS = {"success": "✓", "failed": "✗", "skipped": "–", "upstream_failed": "!"}
+_MARKS = {"success": "✓", "failed": "✗", "skipped": "-", "upstream_failed": "!"}
 
 
 def print_setup(made: Mapping[str, Any]) -> None:

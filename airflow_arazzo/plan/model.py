@@ -119,6 +119,19 @@ class SchemeUse(msgspec.Struct, frozen=True, omit_defaults=True):
     scopes: tuple[str, ...] = ()
 
 
+class Idempotency(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an operation lets a client repeat a request without repeating its effect.
+
+    :param place: whether the key goes into a header or into a property of the JSON body.
+    :param name: of the header or property.
+    :param lifetime: seconds for which the service remembers a key, from its first use.
+    """
+
+    place: Literal["header", "body"]
+    name: str
+    lifetime: float = 23 * 3600.0
+
+
 class OperationCall(msgspec.Struct, frozen=True, tag_field="kind", tag="operation", omit_defaults=True):
     """A call to an HTTP operation.
 
@@ -130,6 +143,7 @@ class OperationCall(msgspec.Struct, frozen=True, tag_field="kind", tag="operatio
         empty combination that anonymous calls are allowed.
     :param credentials: names of schemes (keys of :attr:`Source.schemes`) for which the document has a
         literal credential; the connection's is sent instead.
+    :param idempotency: how a repeated request is recognised; None when the service does not say so.
     """
 
     source: str
@@ -144,6 +158,7 @@ class OperationCall(msgspec.Struct, frozen=True, tag_field="kind", tag="operatio
     credentials: tuple[str, ...] = ()
     summary: str = ""
     documentation: str = ""
+    idempotency: Idempotency | None = None
 
 
 class WorkflowCall(msgspec.Struct, frozen=True, tag_field="kind", tag="workflow", omit_defaults=True):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import MappingNode, Node, SequenceNode
 
 from airflow_arazzo.description import json_positions, yaml
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Position, Severity
@@ -20,6 +20,9 @@ from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Po
 Pointer = tuple[str | int, ...]
 MAX_BYTES = 64 * 1024 * 1024
 """Size of the largest document that is read, in bytes."""
+
+_WORD = re.compile(r"""[^\s"'\\]+""")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class Document:
     def _nodes(self) -> Node:
         return yaml.compose(self.text)
 
-    @property
+    @cached_property
     def is_json(self) -> bool:
         """Whether the text is read as JSON."""
         return _looks_like_json(self.path, self.text)
@@ -55,21 +58,28 @@ class Document:
     def position(self, pointer: Pointer, *, key: bool = False, offset: int | None = None) -> Position:
         """Where a value starts in the file; of its key with ``key``.
 
-        :param offset: characters into the text of a scalar; ignored where the scalar spans lines.
+        :param offset: characters into the value of a text: the place of that character, as far as the
+            way the text is written lets one tell.
         """
+        start, end = self._span(pointer, key)
+        if offset is not None:
+            start = _within(self.text, start, end, self._value(pointer), offset)
+        return Position(self.name, *line_and_column(self.text, start))
+
+    def _span(self, pointer: Pointer, key: bool) -> tuple[int, int]:
+        """Offsets in the file of a value, or of its key."""
         if self.is_json:
-            line, column = json_positions.locate(self.text, pointer, key=key)
-            if offset is not None and self.text.split("\n", line)[line - 1][column - 1 : column] == '"':
-                column += 1 + offset
-            return Position(self.name, line, column)
+            return json_positions.locate(self.text, pointer, key=key)
         node, key_node = self._find(pointer)
         if key and key_node is not None:
             node = key_node
-        mark = node.start_mark
-        column = mark.column + 1
-        if offset is not None and isinstance(node, ScalarNode) and node.end_mark.line == mark.line:
-            column += offset + (1 if node.style in ("'", '"') else 0)
-        return Position(self.name, mark.line + 1, column)
+        return node.start_mark.index, node.end_mark.index
+
+    def _value(self, pointer: Pointer) -> Any:
+        value = self.value
+        for token in pointer:
+            value = value[token]
+        return value
 
     def _find(self, pointer: Pointer) -> tuple[Node, Node | None]:
         """The node at a pointer, or the deepest one on the way to it; and its key's node."""
@@ -231,22 +241,76 @@ def _json(text: str, name: str) -> Any:
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(members)
         if len(result) != len(members):
-            seen: set[str] = set()
-            repeated.extend(key for key, _ in members if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            repeated.append("yes")
         return result
 
-    def refuse(constant: str) -> Any:
-        raise _failure("not-a-number", f"{constant} is not a number that JSON knows", name)
-
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_float=Decimal, parse_constant=refuse)
+        value = json.loads(
+            text, object_pairs_hook=pairs, parse_float=_number, parse_int=_number, parse_constant=_number
+        )
     except json.JSONDecodeError as error:
         raise _failure(
             "json-syntax", f"not valid JSON: {error.msg}", name, error.lineno, error.colno
         ) from None
+    except yaml.BadNumber as bad:
+        offset = next(offset for token, offset in json_positions.tokens(text) if token == bad.text)
+        raise _failure("not-a-number", str(bad), name, *line_and_column(text, offset)) from None
     except RecursionError:
-        raise _failure("too-deep", "the document is nested too deeply", name) from None
+        raise _too_deep(name) from None
     if repeated:
         places = json_positions.duplicate_keys(text)
-        raise DocumentError(_duplicate(name, key, line, column) for key, line, column in places)
+        raise DocumentError(_duplicate(name, key, *line_and_column(text, at)) for key, at in places)
+    if yaml.deeper_than(value, yaml.MAX_DEPTH):
+        raise _too_deep(name)
+    _check_surrogates(text, name)
     return value
+
+
+def _number(text: str) -> Any:
+    """A number of a JSON text: ``int`` or ``Decimal``, with its digits."""
+    value = yaml.number(text)
+    if isinstance(value, str):
+        raise yaml.BadNumber(text, f"{text} is not a number that JSON knows")
+    return value
+
+
+def _too_deep(name: str) -> DocumentError:
+    return _failure("too-deep", f"nested more than {yaml.MAX_DEPTH} levels deep", name)
+
+
+def _check_surrogates(text: str, name: str) -> None:
+    """Refuse halves of surrogate pairs: JSON can escape them, but no text that is sent can hold them."""
+    if not _SURROGATE.search(text):
+        return
+    for token, offset in json_positions.tokens(text):
+        if token[0] == '"' and any("\ud800" <= char <= "\udfff" for char in json.loads(token)):
+            place = line_and_column(text, offset)
+            raise _failure("not-unicode", "the text has half of a surrogate pair", name, *place)
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """The place of a character, counted from 1."""
+    return text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1) + 1
+
+
+def _within(text: str, start: int, end: int, value: Any, offset: int) -> int:
+    """The offset in the file of a character of a text value that is written from ``start`` to ``end``.
+
+    Where the file has the value as it is (perhaps in quotes), that is a sum. Where it has escapes or line
+    breaks, the word at the character is looked for. Where that fails, it is the start of the value.
+    """
+    if not isinstance(value, str):
+        return start
+    written = text[start:end]
+    quote = written[:1] if written[:1] in ("'", '"') else ""
+    if written.strip() in (value, f"{quote}{value}{quote}"):
+        return start + len(quote) + offset
+    word = _WORD.match(value, offset)
+    if word is None:
+        return start
+    found = -1
+    for _ in range(value.count(word.group(), 0, word.start()) + 1):
+        found = written.find(word.group(), found + (1 if found < 0 else len(word.group())))
+        if found < 0:
+            return start
+    return start + found

@@ -1,68 +1,91 @@
-"""Where values stand in a JSON text. Only asked when there is something to report, so it may be slow."""
+"""Where values stand in a JSON text. Only asked when there is something to report."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+from json.decoder import scanstring  # type: ignore[attr-defined]
 
 Path = tuple[str | int, ...]
 
-
-def _walk(text: str) -> Iterator[tuple[Path, int, int | None]]:
-    """Every value of a valid JSON text: its path, its offset, and the offset of its key."""
-    stack: list[tuple[str, list[str | int]]] = []
-    key_offset: int | None = None
-    expecting_key = False
-    for match in _TOKEN.finditer(text):
-        symbol, offset = match.group(), match.start()
-        if symbol in ("]", "}"):
-            stack.pop()
-            expecting_key = False
-        elif symbol == ",":
-            kind, last = stack[-1]
-            if kind == "[":
-                last[0] = int(last[0]) + 1
-            expecting_key = kind == "{"
-        elif symbol == ":":
-            continue
-        elif expecting_key and stack[-1][0] == "{":
-            stack[-1][1][0], key_offset, expecting_key = json.loads(symbol), offset, False
-        else:
-            yield tuple(last[0] for _, last in stack), offset, key_offset
-            key_offset = None
-            if symbol in ("{", "["):
-                stack.append((symbol, [0 if symbol == "[" else ""]))
-                expecting_key = symbol == "{"
-
-
-def _line_and_column(text: str, offset: int) -> tuple[int, int]:
-    return text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1) + 1
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_BLANK = re.compile(r"[ \t\n\r]*")
+_SKIP = json.JSONDecoder(parse_float=len, parse_int=len, parse_constant=len)
+"""Reads values only to find their ends, so numbers need not be made."""
 
 
 def locate(text: str, pointer: Path, *, key: bool = False) -> tuple[int, int]:
-    """Line and column, counted from 1, of the value at a pointer or of the deepest one on the way to it."""
-    best_depth, best_offset = -1, 0
-    for path, offset, key_offset in _walk(text):
-        depth = len(path)
-        if depth > best_depth and path == pointer[:depth]:
-            best_depth = depth
-            best_offset = key_offset if key and key_offset is not None and depth == len(pointer) else offset
-            if depth == len(pointer):
-                break
-    return _line_and_column(text, best_offset)
+    """The span of the value at a pointer in a valid JSON text, or of the deepest one on the way to it.
+
+    :param key: whether the key of the value is wanted, where it has one.
+    :return: offsets of its first character and behind its last.
+    """
+    at = _blank(text, 0)
+    key_span: tuple[int, int] | None = None
+    for token in pointer:
+        found = next((m for m in _children(text, at) if m[0] == token), None)
+        if found is None:
+            key_span = None
+            break
+        _, key_span, at = found
+    return key_span if key and key_span else (at, _end(text, at))
 
 
-def duplicate_keys(text: str) -> list[tuple[str, int, int]]:
-    """Every repeated key of a valid JSON text, with its line and column."""
-    seen: set[Path] = set()
-    found: list[tuple[str, int, int]] = []
-    for path, _, key_offset in _walk(text):
-        if key_offset is None:
-            continue
-        if path in seen:
-            found.append((str(path[-1]), *_line_and_column(text, key_offset)))
-        seen.add(path)
+def _children(text: str, at: int) -> Iterator[tuple[str | int, tuple[int, int] | None, int]]:
+    """Members or items of the value that begins at an offset: name or index, span of the key, offset."""
+    opening = text[at]
+    if opening not in "{[":
+        return
+    index = 0
+    at = _blank(text, at + 1)
+    while text[at] not in "}]":
+        name: str | int = index
+        span = None
+        if opening == "{":
+            name, end = scanstring(text, at + 1)
+            span = (at, end)
+            at = _blank(text, _blank(text, end) + 1)
+        yield name, span, at
+        at = _blank(text, _end(text, at))
+        at = _blank(text, at + 1) if text[at] == "," else at
+        index += 1
+
+
+def _end(text: str, at: int) -> int:
+    return _SKIP.raw_decode(text, at)[1]
+
+
+def _blank(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+def tokens(text: str) -> Iterator[tuple[str, int]]:
+    """Every string, number, constant and punctuation mark of a JSON text, with its offset."""
+    for match in _TOKEN.finditer(text):
+        yield match.group(), match.start()
+
+
+def duplicate_keys(text: str) -> list[tuple[str, int]]:
+    """Every repeated key of a valid JSON text, with its offset."""
+    found: list[tuple[str, int]] = []
+    open_keys: list[set[str] | None] = []
+    at_key = False
+    for mark, offset in tokens(text):
+        keys = open_keys[-1] if open_keys else None
+        if mark in ("{", "["):
+            open_keys.append(set() if mark == "{" else None)
+            at_key = mark == "{"
+        elif mark in ("}", "]"):
+            open_keys.pop()
+            at_key = False
+        elif mark == ",":
+            at_key = keys is not None
+        elif at_key and keys is not None:
+            name = json.loads(mark)
+            if name in keys:
+                found.append((name, offset))
+            keys.add(name)
+            at_key = False
     return found

@@ -48,6 +48,7 @@ class ApiOperation:
     :param key: pointer tokens of the operation in its document.
     :param bodies: by media type as written, in document order.
     :param security: security requirements in effect; None when the description asks for nothing.
+    :param unresolved: references of the operation that lead nowhere; what they stand for is left out.
     """
 
     id: str
@@ -63,6 +64,7 @@ class ApiOperation:
     servers: tuple[Location, ...]
     security: Location | None
     at: Location
+    unresolved: tuple[BrokenReference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,16 @@ class OpenApi:
                 item = resolve(written, self.library)
             except BrokenReference:
                 continue
-            for method in METHODS:
-                operation = item.get(method)
-                if operation is not None and isinstance(operation.value, dict):
-                    yield OperationKey(path, method.upper(), operation, item)
+            yield from _operations_of(path, item)
+
+    @cached_property
+    def webhooks(self) -> frozenset[str]:
+        """Ids of operations that the API calls, rather than offers (OpenAPI 3.1, ``webhooks``)."""
+        hooks = self.document.root.get("webhooks")
+        found = (
+            key for name, item in (hooks.members() if hooks else ()) for key in _operations_of(name, item)
+        )
+        return frozenset(str(key.at.value.get("operationId")) for key in found)
 
     @cached_property
     def by_id(self) -> dict[str, list[OperationKey]]:
@@ -138,97 +146,12 @@ class OpenApi:
         return next((key for key in self.keys if key.path == path and key.method == wanted), None)
 
     def operation(self, key: OperationKey) -> ApiOperation:
-        """Read an operation with all that applies to it.
-
-        :raises BrokenReference: when a reference that it needs leads nowhere.
-        """
+        """An operation with all that applies to it."""
         if key not in self._operations:
-            self._operations[key] = self._read(key)
+            self._operations[key] = _OperationReader(self, key).read()
         return self._operations[key]
 
-    def _read(self, key: OperationKey) -> ApiOperation:
-        at = key.at
-        body_at = at.get("requestBody")
-        body = resolve(body_at, self.library) if body_at else None
-        content = body.get("content") if body else None
-        external = at.get("externalDocs")
-        url = external.get("url") if external else None
-        return ApiOperation(
-            id=str(at.value.get("operationId") or ""),
-            method=key.method,
-            path=key.path,
-            summary=str(at.value.get("summary") or ""),
-            description=str(at.value.get("description") or ""),
-            documentation=str(url.value) if url else "",
-            parameters=self._parameters(key),
-            bodies={name: self._media_type(name, media) for name, media in content.members()}
-            if content
-            else {},
-            body_required=bool(body.value.get("required"))
-            if body and isinstance(body.value, dict)
-            else False,
-            responses=self._response_types(at),
-            servers=self._servers(key),
-            security=at.get("security") or self.document.root.get("security"),
-            at=at,
-        )
-
-    def _parameters(self, key: OperationKey) -> tuple[ApiParameter, ...]:
-        """Parameters of the path item, overridden by those of the operation (by name and place)."""
-        merged: dict[tuple[str, str], ApiParameter] = {}
-        for owner in (key.item, key.at):
-            listed = owner.get("parameters")
-            for written in listed.items() if listed else ():
-                parameter = self._parameter(resolve(written, self.library))
-                if parameter is not None:
-                    merged[parameter.name, parameter.place] = parameter
-        return tuple(merged.values())
-
-    def _parameter(self, at: Location) -> ApiParameter | None:
-        if not isinstance(at.value, dict):
-            return None
-        name, place = at.value.get("name"), at.value.get("in")
-        if not isinstance(name, str) or not isinstance(place, str):
-            return None
-        content_type, schema = "", at.get("schema")
-        content = at.get("content")
-        for media_type, media in content.members() if content else ():
-            content_type, schema = media_type, media.get("schema")
-            break
-        explode = at.value.get("explode")
-        style = at.value.get("style")
-        return ApiParameter(
-            name=name,
-            place=place,
-            required=bool(at.value.get("required")) or place == "path",
-            schema=SchemaFacts(schema, self.library),
-            style=style if isinstance(style, str) else None,
-            explode=explode if isinstance(explode, bool) else None,
-            allow_reserved=bool(at.value.get("allowReserved")),
-            content_type=content_type,
-            at=at,
-        )
-
-    def _media_type(self, name: str, at: Location) -> MediaType:
-        at = resolve(at, self.library)
-        return MediaType(name, SchemaFacts(at.get("schema"), self.library), at.get("encoding"))
-
-    def _response_types(self, at: Location) -> tuple[str, ...]:
-        """Media types of the described 2xx responses, in document order, or of ``default``."""
-        responses = at.get("responses")
-        found: dict[str, dict[str, None]] = {"2": {}, "default": {}}
-        for status, written in responses.members() if responses else ():
-            kind = "2" if status.startswith("2") else status
-            if kind not in found:
-                continue
-            try:
-                content = resolve(written, self.library).get("content")
-            except BrokenReference:
-                continue
-            found[kind].update((media_type, None) for media_type, _ in (content.members() if content else ()))
-        return tuple(found["2"] or found["default"])
-
-    def _servers(self, key: OperationKey) -> tuple[Location, ...]:
+    def servers(self, key: OperationKey) -> tuple[Location, ...]:
         """Servers of the operation, else of its path item, else of the document."""
         for owner in (key.at, key.item, self.document.root):
             servers = owner.get("servers")
@@ -255,3 +178,119 @@ class OpenApi:
         components = self.document.root.get("components")
         schemes = components.get("securitySchemes") if components else None
         return tuple(name for name, _ in schemes.members()) if schemes else ()
+
+
+def _operations_of(path: str, item: Location) -> Iterator[OperationKey]:
+    """Operations of a Path Item Object, those under ``additionalOperations`` (OpenAPI 3.2) included."""
+    for method in METHODS:
+        operation = item.get(method)
+        if operation is not None and isinstance(operation.value, dict):
+            yield OperationKey(path, method.upper(), operation, item)
+    further = item.get("additionalOperations")
+    for method, operation in further.members() if further else ():
+        if isinstance(operation.value, dict):
+            yield OperationKey(path, method, operation, item)
+
+
+class _OperationReader:
+    """Reads one operation. References that lead nowhere are remembered, and what they stand for left out."""
+
+    def __init__(self, api: OpenApi, key: OperationKey) -> None:
+        self.api = api
+        self.key = key
+        self.unresolved: dict[Location, BrokenReference] = {}
+
+    def read(self) -> ApiOperation:
+        at = self.key.at
+        body = self.resolved(at.get("requestBody"))
+        content = body.get("content") if body else None
+        external = at.get("externalDocs")
+        url = external.get("url") if external else None
+        bodies = {
+            name: self.media_type(name, media) for name, media in (content.members() if content else ())
+        }
+        return ApiOperation(
+            id=str(at.value.get("operationId") or ""),
+            method=self.key.method,
+            path=self.key.path,
+            summary=str(at.value.get("summary") or ""),
+            description=str(at.value.get("description") or ""),
+            documentation=str(url.value) if url else "",
+            parameters=self.parameters(),
+            bodies=bodies,
+            body_required=body is not None
+            and isinstance(body.value, dict)
+            and bool(body.value.get("required")),
+            responses=self.response_types(),
+            servers=self.api.servers(self.key),
+            security=at.get("security") or self.api.document.root.get("security"),
+            at=at,
+            unresolved=tuple(self.unresolved.values()),
+        )
+
+    def resolved(self, at: Location | None) -> Location | None:
+        """What stands at the end of a location's references, or None."""
+        try:
+            return resolve(at, self.api.library) if at is not None else None
+        except BrokenReference as broken:
+            self.unresolved.setdefault(broken.at, broken)
+            return None
+
+    def schema(self, at: Location | None) -> SchemaFacts:
+        """A schema; one whose reference leads nowhere knows nothing."""
+        return SchemaFacts(at if self.resolved(at) else None, self.api.library)
+
+    def parameters(self) -> tuple[ApiParameter, ...]:
+        """Parameters of the path item, overridden by those of the operation (by name and place)."""
+        merged: dict[tuple[str, str], ApiParameter] = {}
+        for owner in (self.key.item, self.key.at):
+            listed = owner.get("parameters")
+            for written in listed.items() if listed else ():
+                at = self.resolved(written)
+                parameter = self.parameter(at) if at else None
+                if parameter is not None:
+                    merged[parameter.name, parameter.place] = parameter
+        return tuple(merged.values())
+
+    def parameter(self, at: Location) -> ApiParameter | None:
+        if not isinstance(at.value, dict):
+            return None
+        name, place = at.value.get("name"), at.value.get("in")
+        if not isinstance(name, str) or not isinstance(place, str):
+            return None
+        content_type, schema = "", at.get("schema")
+        content = at.get("content")
+        for media_type, media in content.members() if content else ():
+            content_type, schema = media_type, media.get("schema")
+            break
+        explode = at.value.get("explode")
+        style = at.value.get("style")
+        return ApiParameter(
+            name=name,
+            place=place,
+            required=bool(at.value.get("required")) or place == "path",
+            schema=self.schema(schema),
+            style=style if isinstance(style, str) else None,
+            explode=explode if isinstance(explode, bool) else None,
+            allow_reserved=bool(at.value.get("allowReserved")),
+            content_type=content_type,
+            at=at,
+        )
+
+    def media_type(self, name: str, written: Location) -> MediaType:
+        at = self.resolved(written)
+        if at is None:
+            return MediaType(name, SchemaFacts(None, self.api.library), None)
+        return MediaType(name, self.schema(at.get("schema")), at.get("encoding"))
+
+    def response_types(self) -> tuple[str, ...]:
+        """Media types of the described 2xx responses, in document order, or of ``default``."""
+        responses = self.key.at.get("responses")
+        found: dict[str, dict[str, None]] = {"2": {}, "default": {}}
+        for status, written in responses.members() if responses else ():
+            kind = "2" if status.startswith("2") else status
+            response = self.resolved(written) if kind in found else None
+            content = response.get("content") if response else None
+            for media_type, _ in content.members() if content else ():
+                found[kind][media_type] = None
+        return tuple(found["2"] or found["default"])

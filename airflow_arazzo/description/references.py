@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
-from airflow_arazzo.description.documents import Location
+from airflow_arazzo.description.diagnostics import DocumentError
+from airflow_arazzo.description.documents import Document, Location
 from airflow_arazzo.description.sources import Library
 
 MAX_HOPS = 64
@@ -35,12 +36,7 @@ def _follow(reference: Location, library: Library) -> Location:
     url, _, fragment = reference.value.partition("#")
     document = reference.document
     if url:
-        if urlsplit(url).scheme:
-            raise BrokenReference(reference, f"{url} is remote, and nothing is fetched while compiling")
-        path = document.path.parent / unquote(url)
-        if not library.exists(path):
-            raise BrokenReference(reference, f"there is no file {url}")
-        document = library.load(path)
+        document = _other_document(url, reference, library)
     target = document.root
     if fragment and not fragment.startswith("/"):
         return _anchor(target, fragment, reference)
@@ -51,6 +47,22 @@ def _follow(reference: Location, library: Library) -> Location:
         except (KeyError, IndexError, ValueError, TypeError):
             raise BrokenReference(reference, f"there is no {name!r} at #{fragment}") from None
     return target
+
+
+def _other_document(url: str, reference: Location, library: Library) -> Document:
+    try:
+        remote = bool(urlsplit(url).scheme)
+    except ValueError:
+        raise BrokenReference(reference, f"{url!r} is no URL") from None
+    if remote:
+        raise BrokenReference(reference, f"{url} is remote, and nothing is fetched while compiling")
+    path = reference.document.path.parent / unquote(url)
+    if not library.exists(path):
+        raise BrokenReference(reference, f"there is no file {url}")
+    try:
+        return library.load(path)
+    except DocumentError as error:
+        raise BrokenReference(reference, f"{url} cannot be used: {error.diagnostics[0]}") from None
 
 
 def _anchor(root: Location, name: str, reference: Location) -> Location:

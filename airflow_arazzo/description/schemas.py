@@ -9,7 +9,6 @@ from airflow_arazzo.description.documents import Location
 from airflow_arazzo.description.references import BrokenReference, resolve
 from airflow_arazzo.description.sources import Library
 
-MAX_DEPTH = 12
 _COMBINED = ("allOf", "oneOf", "anyOf")
 
 
@@ -20,42 +19,44 @@ class SchemaFacts:
     at: Location | None
     library: Library
 
-    def _views(self, at: Location | None, depth: int, combined: tuple[str, ...]) -> list[Location]:
-        """The schema itself and the schemas that it combines, references followed."""
-        if at is None or depth > MAX_DEPTH:
-            return []
+    def _views(self, at: Location | None, combined: tuple[str, ...]) -> list[Location]:
+        """The schema itself and the schemas that it combines, references followed, each once."""
+        views: dict[Location, None] = {}
+        waiting = [at]
+        while waiting:
+            view = self._resolved(waiting.pop(0))
+            if view is None or view in views:
+                continue
+            views[view] = None
+            inner = [item for keyword in combined if (listed := view.get(keyword)) for item in listed.items()]
+            waiting = [*inner, *waiting]
+        return list(views)
+
+    def _resolved(self, at: Location | None) -> Location | None:
         try:
-            at = resolve(at, self.library)
+            found = resolve(at, self.library) if at is not None else None
         except BrokenReference:
-            return []
-        if not isinstance(at.value, dict):
-            return []
-        views = [at]
-        for keyword in combined:
-            listed = at.get(keyword)
-            for item in listed.items() if listed else ():
-                views.extend(self._views(item, depth + 1, combined))
-        return views
+            return None
+        return found if found is not None and isinstance(found.value, dict) else None
 
     @property
     def types(self) -> frozenset[str]:
         """Names of the JSON types that the schema mentions, ``null`` left out; empty when unknown."""
         found: set[str] = set()
-        for view in self._views(self.at, 0, _COMBINED):
+        for view in self._views(self.at, _COMBINED):
             declared = view.value.get("type")
-            found.update(
-                [declared] if isinstance(declared, str) else declared if isinstance(declared, list) else []
-            )
-        return frozenset(name for name in found if isinstance(name, str) and name != "null")
+            named = declared if isinstance(declared, list) else [declared]
+            found.update(name for name in named if isinstance(name, str))
+        return frozenset(found - {"null"})
 
     def member(self, name: str) -> SchemaFacts:
         """The schema of an object's property."""
-        for view in self._views(self.at, 0, _COMBINED):
+        for view in self._views(self.at, _COMBINED):
             properties = view.get("properties")
             declared = properties.get(name) if properties else None
             if declared is not None:
                 return SchemaFacts(declared, self.library)
-        for view in self._views(self.at, 0, _COMBINED):
+        for view in self._views(self.at, _COMBINED):
             additional = view.get("additionalProperties")
             if additional is not None and isinstance(additional.value, dict):
                 return SchemaFacts(additional, self.library)
@@ -64,7 +65,7 @@ class SchemaFacts:
     @property
     def items(self) -> SchemaFacts:
         """The schema of an array's items."""
-        for view in self._views(self.at, 0, _COMBINED):
+        for view in self._views(self.at, _COMBINED):
             items = view.get("items")
             if items is not None:
                 return SchemaFacts(items, self.library)
@@ -74,7 +75,7 @@ class SchemaFacts:
     def required(self) -> tuple[str, ...]:
         """Properties that every object must have; alternatives (oneOf, anyOf) are not looked into."""
         names: dict[str, None] = {}
-        for view in self._views(self.at, 0, ("allOf",)):
+        for view in self._views(self.at, ("allOf",)):
             listed = view.value.get("required")
             if isinstance(listed, list):
                 names.update((name, None) for name in listed if isinstance(name, str))
@@ -85,12 +86,12 @@ class SchemaFacts:
     def property_names(self) -> tuple[str, ...]:
         """Names of all declared properties, alternatives included."""
         names: dict[str, None] = {}
-        for view in self._views(self.at, 0, _COMBINED):
+        for view in self._views(self.at, _COMBINED):
             properties = view.get("properties")
             names.update((name, None) for name, _ in (properties.members() if properties else ()))
         return tuple(names)
 
     def keyword(self, name: str) -> Any:
         """The value of a keyword of the schema itself (or of what it refers to), or None."""
-        views = self._views(self.at, 0, ())
+        views = self._views(self.at, ())
         return views[0].value.get(name) if views else None

@@ -62,7 +62,7 @@ class Library:
 
     def exists(self, path: Path) -> bool:
         """Whether there is such a file; a miss is remembered, because its appearance would matter."""
-        found = path.is_file()
+        found = os.path.isfile(path)
         if not found:
             self.probed.add(Path(os.path.abspath(path)))
         return found
@@ -71,7 +71,10 @@ class Library:
         """The file of a source description, or None."""
         if name in self.mapping:
             return Found(self.mapping[name], "mapped")
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         folder = base.path.parent
         if parts.scheme in ("", "file") and parts.path:
             direct = folder / unquote(parts.path)
@@ -97,5 +100,5 @@ def file_digest(path: str) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return ""

@@ -9,16 +9,27 @@ the value remembers it, because a description may say that the place holds a str
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import yaml
 from yaml._yaml import CParser
+from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-MAX_EXPANDED_NODES = 3_000_000
-"""How many nodes a document may have once its aliases are expanded."""
+MAX_ALIASED_NODES = 200_000
+"""By how many nodes a document may grow when its aliases are expanded."""
 
+MAX_DEPTH = 128
+"""How deep objects and arrays may be nested. All that reads documents may recurse that deep."""
+
+MAX_EXPONENT = 5000
+"""Numbers beyond ten to this power, either way, are refused: written out they would fill the memory."""
+
+_SAFE_BRACKETS = 10_000
+"""libyaml's composer uses the stack: documents with more opening brackets are measured before."""
+
+_DEEP_LINE = re.compile(r"^[ ?:-]{1000}", re.MULTILINE)
 _PLAIN, _QUOTED = "plain", "quoted"
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
@@ -37,6 +48,7 @@ _CONSTANTS = {
     "False": False,
     "FALSE": False,
 }
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _TAGS = {
     "tag:yaml.org,2002:str": _QUOTED,
     "tag:yaml.org,2002:int": _PLAIN,
@@ -58,6 +70,14 @@ class LexicalDecimal(Decimal):
     """A decimal whose text says more than its value, such as ``1e3``."""
 
     lexeme: str
+
+
+class BadNumber(ValueError):
+    """A number that cannot be used; ``text`` is the number, the message says why."""
+
+    def __init__(self, text: str, message: str) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class YamlProblem(Exception):
@@ -88,6 +108,7 @@ def compose(text: str) -> Node:
     :raises YamlProblem: for syntax errors, several documents, an empty one, or too many aliases.
     """
     try:
+        _check_nesting(text)
         node = _Composer(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -95,7 +116,8 @@ def compose(text: str) -> Node:
         message = " ".join(part for part in (error.context, error.problem) if part)
         raise YamlProblem("yaml-syntax", f"not valid YAML: {message}", line, column) from None
     except yaml.reader.ReaderError as error:
-        before = text[: error.position] if isinstance(error.position, int) else ""
+        # libyaml counts the bytes of the UTF-8 text
+        before = text.encode()[: error.position].decode(errors="ignore")
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
         raise YamlProblem("yaml-syntax", f"not valid YAML: {error.reason}", line, column) from None
     if node is None:
@@ -110,10 +132,28 @@ def _children(node: Node) -> list[Node]:
     return list(node.value) if isinstance(node, SequenceNode) else []
 
 
+def _check_nesting(text: str) -> None:
+    """Refuse documents that are nested so deeply that composing them would exhaust the stack."""
+    if text.count("[") + text.count("{") <= _SAFE_BRACKETS and not _DEEP_LINE.search(text):
+        return
+    depth = 0
+    parser = _Composer(text)
+    while parser.check_event():
+        event = parser.get_event()
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                raise YamlProblem("too-deep", _TOO_DEEP, mark.line + 1, mark.column + 1)
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+
+
 def _check_aliases(root: Node) -> None:
     """Refuse documents that contain themselves, or that grow beyond bounds when aliases are expanded."""
-    sizes: dict[int, int] = {}
+    sizes: dict[int, tuple[int, int]] = {}
     open_nodes: set[int] = set()
+    written = 0
     stack = [(root, False)]
     while stack:
         node, done = stack.pop()
@@ -121,16 +161,37 @@ def _check_aliases(root: Node) -> None:
             continue
         if done:
             open_nodes.discard(id(node))
-            size = 1 + sum(sizes.get(id(child), 1) for child in _children(node))
-            if size > MAX_EXPANDED_NODES:
+            inner = [sizes.get(id(child), (1, 0)) for child in _children(node)]
+            size = 1 + sum(size for size, _ in inner)
+            height = 1 + max((height for _, height in inner), default=0)
+            if size > written + MAX_ALIASED_NODES:
                 raise _problem("too-many-aliases", "aliases make the document too large", node)
-            sizes[id(node)] = size
+            if height > MAX_DEPTH:
+                raise _problem("too-deep", _TOO_DEEP, node)
+            sizes[id(node)] = size, height
         elif id(node) in open_nodes:
             raise _problem("recursive-alias", "an alias contains itself", node)
         elif id(node) not in sizes:
             open_nodes.add(id(node))
+            children = _children(node)
+            written += 1 + len(children)
             stack.append((node, True))
-            stack.extend((child, False) for child in _children(node))
+            stack.extend((child, False) for child in children)
+
+
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether a value without cycles is nested deeper than a limit."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for outer in level
+            for child in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _problem(code: str, message: str, node: Node, hint: str = "") -> YamlProblem:
@@ -167,7 +228,7 @@ def construct(node: Node, duplicates: list[tuple[str, Node]]) -> Any:
     try:
         return build(node)
     except RecursionError:
-        raise _problem("too-deep", "the document is nested too deeply", node) from None
+        raise _problem("too-deep", _TOO_DEEP, node) from None
 
 
 def _tag(node: Node) -> str:
@@ -199,11 +260,19 @@ def _scalar(node: ScalarNode) -> Any:
         raise _problem(
             "not-a-number", f"{text} is not a number that JSON knows", node, "quote it if it is text"
         )
-    return number(text)
+    try:
+        return number(text)
+    except BadNumber as bad:
+        raise _problem("not-a-number", str(bad), node, "quote it if it is text") from None
 
 
 def number(text: str) -> Any:
-    """The number that a plain scalar of YAML 1.2's core schema stands for, or the text itself."""
+    """The number that a plain scalar of YAML 1.2's core schema stands for, or the text itself.
+
+    :raises BadNumber: when it is too large, or too close to zero, to be written out.
+    """
+    if len(text) > MAX_EXPONENT // 2 and not text.isalpha():
+        _refuse_long(text)
     if _INTEGER.match(text):
         value = LexicalInt(text)
         value.lexeme = text
@@ -213,7 +282,21 @@ def number(text: str) -> Any:
         based.lexeme = text
         return based
     if _FLOAT.match(text):
-        decimal = LexicalDecimal(text)
-        decimal.lexeme = text
-        return Decimal(text) if str(decimal) == text else decimal
+        return _decimal(text)
     return text
+
+
+def _refuse_long(text: str) -> None:
+    if _INTEGER.match(text) or _BASED.match(text) or _FLOAT.match(text):
+        raise BadNumber(text, f"a number of {len(text)} characters is too long")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        decimal = LexicalDecimal(text)
+    except InvalidOperation:
+        decimal = None
+    if decimal is None or (decimal and abs(decimal.adjusted()) > MAX_EXPONENT):
+        raise BadNumber(text, f"{text} is too far from one to be written without an exponent")
+    decimal.lexeme = text
+    return Decimal(text) if str(decimal) == text else decimal

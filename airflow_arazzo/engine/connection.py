@@ -318,6 +318,8 @@ def _split_uri(uri: str) -> _UriParts | None:
     protocol, second, after = location.partition("://")
     if second and protocol.isalpha():
         location = after
+    else:
+        protocol = second = ""
     if not separator or not conn_type or "://" in location or "#" in rest:
         return None
     try:

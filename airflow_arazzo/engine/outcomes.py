@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import msgspec
 
 from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.messages import NotSent, TransportError
@@ -20,26 +23,76 @@ IDEMPOTENT_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
 UNKNOWN_STATUSES = frozenset({408, 409, 425})
 """Statuses below 500 that do not say whether an unsafe request took effect."""
 
+NOT_FOLLOWED = frozenset({304, 307, 308})
+"""Redirections that leave the request to be made elsewhere, or not at all; after others it may have been."""
+
+Fate = Literal["effect", "not-sent", "refused", "unknown"]
+
+OUTCOME_UNKNOWN = "outcome-unknown"
+"""Code of the failure after which nothing more is sent: a request that must not be repeated has a fate that
+nobody knows."""
+
+LONGEST_RETRY_AFTER = 24 * 3600.0
+"""Seconds. A service that asks for more is asked again after a day."""
+
+_LOOK_IT_UP = "look it up at the service before anything is sent again"
+_TOOK_EFFECT = "the request took effect; it is not sent again"
+_TOOK_EFFECT_BEFORE = "requests that the workflow sent took effect; they are not sent again"
+
 
 def may_resend(step: Step) -> bool:
-    """Whether a step's request may be sent again although it may have taken effect already."""
-    return not isinstance(step.call, OperationCall) or step.call.method in IDEMPOTENT_METHODS
+    """Whether a step's request may be sent again although it may have taken effect already.
+
+    A step that calls a workflow has no request; what it called says for itself whether it had an effect.
+    """
+    return isinstance(step.call, OperationCall) and step.call.method in IDEMPOTENT_METHODS
+
+
+def leaves_effect(step: Step, failure: Failure | None) -> bool:
+    """Whether a step's operation may have changed something that a repetition would change again."""
+    once_only = isinstance(step.call, OperationCall) and not may_resend(step)
+    return once_only and (failure is None or failure.fate in ("effect", "unknown"))
 
 
 def transport_failure(step: Step, error: TransportError) -> Failure:
-    """The failure of a step that got no response."""
-    code = getattr(error, "code", "") or ("not-sent" if isinstance(error, NotSent) else "no-response")
+    """The failure of a step that got no response, or not all of it."""
     if isinstance(error, NotSent):
-        return Failure(code, str(error), step.id, fate="not-sent")
-    if may_resend(step):
-        return Failure(code, str(error), step.id, fate="unknown")
-    return Failure(
-        "outcome-unknown",
-        f"{error}; whether the request took effect is unknown",
-        step.id,
-        "look it up at the service before anything is sent again",
-        fate="unknown",
-    )
+        return Failure(getattr(error, "code", "") or "not-sent", str(error), step.id, fate="not-sent")
+    return response_failure(step, getattr(error, "status", None), "no-response", str(error), effect=False)
+
+
+def _fate(status: int | None) -> Fate:
+    """What a status says about the request's effect; without one nothing is known."""
+    if status is None or status >= 500 or status < 200 or status in UNKNOWN_STATUSES:
+        return "unknown"
+    if status < 300:
+        return "effect"
+    if status < 400 and status not in NOT_FOLLOWED:
+        return "unknown"
+    return "not-sent" if status == 429 else "refused"
+
+
+def called_failure(step_id: str, workflow: str, failure: Failure, *, effect: bool) -> Failure:
+    """The failure of a step whose called workflow failed.
+
+    :param effect: whether something was sent in the called workflow that must not be repeated.
+    """
+    inner = f", step {failure.step!r}" if failure.step else ""
+    message = f"workflow {workflow!r}{inner}: {failure.message}"
+    if failure.code == OUTCOME_UNKNOWN:
+        return Failure(failure.code, message, step_id, failure.hint, "unknown", failure.status)
+    if effect:
+        hint = failure.hint if failure.fate == "effect" else _TOOK_EFFECT_BEFORE
+        return Failure(failure.code, message, step_id, hint, "effect", failure.status)
+    fate = failure.fate if failure.fate in ("not-sent", "refused") else ""
+    return Failure(failure.code, message, step_id, failure.hint, fate, failure.status)
+
+
+def ended(failure: Failure, ended_by: str) -> Failure:
+    """The failure with the name of the action that ended the workflow."""
+    if not ended_by:
+        return failure
+    return msgspec.structs.replace(failure, message=f"{failure.message}; ended by action {ended_by!r}")
 
 
 def default_verdict(exchange: Exchange) -> tuple[bool, list[Verdict]]:
@@ -49,21 +102,22 @@ def default_verdict(exchange: Exchange) -> tuple[bool, list[Verdict]]:
     return passed, [Verdict(passed, f"status {status} is {'' if passed else 'not '}2xx (no successCriteria)")]
 
 
-def criteria_failure(step: Step, exchange: Exchange, reasons: list[str]) -> Failure:
-    """The failure of a step whose response does not meet its success criteria."""
-    status = exchange.response.status if exchange.response else None
-    message = "; ".join(reasons) or "the success criteria are not met"
-    if status is None:
-        return Failure("criteria", message, step.id)
-    if 200 <= status < 300:
-        hint = "" if may_resend(step) else "the request took effect; it is not sent again"
-        return Failure("criteria", message, step.id, hint, fate="effect", status=status)
-    if not may_resend(step) and (status >= 500 or status in UNKNOWN_STATUSES):
-        hint = "look it up at the service before anything is sent again"
+def response_failure(step: Step, status: int | None, code: str, message: str, *, effect: bool) -> Failure:
+    """The failure of a step whose response, or called workflow, is not what it should be.
+
+    :param status: of the response; None when there was none.
+    :param code: of the failure, unless the request's outcome is unknown.
+    :param effect: whether something was sent in the called workflow that must not be repeated.
+    """
+    if not isinstance(step.call, OperationCall):
+        hint = _TOOK_EFFECT_BEFORE if effect else ""
+        return Failure(code, message, step.id, hint, fate="effect" if effect else "", status=status)
+    fate = _fate(status)
+    if fate == "unknown" and not may_resend(step):
         unknown = f"{message}; whether the request took effect is unknown"
-        return Failure("outcome-unknown", unknown, step.id, hint, fate="unknown", status=status)
-    fate = "not-sent" if status == 429 else "refused"
-    return Failure("criteria", message, step.id, fate=fate, status=status)  # type: ignore[arg-type]
+        return Failure(OUTCOME_UNKNOWN, unknown, step.id, _LOOK_IT_UP, fate=fate, status=status)
+    hint = _TOOK_EFFECT if fate == "effect" and not may_resend(step) else ""
+    return Failure(code, message, step.id, hint, fate=fate, status=status)
 
 
 def retry_delay(action: Action | None, exchange: Exchange | None, now: float, default: float = 0.0) -> float:
@@ -71,7 +125,7 @@ def retry_delay(action: Action | None, exchange: Exchange | None, now: float, de
     header = exchange.response.header("Retry-After") if exchange and exchange.response else None
     asked = _retry_after(header, now) if header else None
     if asked is not None:
-        return asked
+        return min(asked, LONGEST_RETRY_AFTER)
     return float(action.retry_after) if action and action.retry_after else default
 
 
@@ -82,8 +136,8 @@ def _retry_after(header: str, now: float) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return max(0.0, when.timestamp() - now)
+    except (ValueError, TypeError, IndexError, OverflowError):  # what parsing a date can come to
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, when.timestamp() - now)

@@ -91,7 +91,8 @@ class RunScope:
             return inputs
         if name in inputs:
             return inputs[name]
-        return self._secrets.get((self._frame.workflow, name), ABSENT)
+        held = self._frame.handed.get(name) or (self._frame.workflow, name)
+        return self._secrets.get(held, ABSENT)
 
     def _response(self, expression: Expression) -> Any:
         exchange = self._exchange
@@ -120,8 +121,22 @@ class RunScope:
         return found
 
     def _workflow(self, expression: Expression) -> Any:
-        finished = self._finished.get(expression.scope)
+        finished = self._finished.get(self._key(expression.scope))
         if finished is None:
             return ABSENT
         values = finished.inputs if expression.part == "inputs" else finished.outputs
-        return values.get(expression.name, ABSENT)
+        return values.get(expression.name, ABSENT) if expression.name else values
+
+    def _key(self, workflow_id: str) -> str:
+        """The plan's key of a workflow of the document whose workflow runs.
+
+        Keys of workflows of other documents are qualified with the name of the source through which the
+        document was first met; ids in expressions are not.
+        """
+        workflows = self._plan.workflows
+        own = workflows[self._frame.workflow]
+        beside = self._frame.workflow.removesuffix(own.id) + workflow_id
+        if beside in workflows:
+            return beside
+        same = (k for k, each in workflows.items() if each.id == workflow_id and each.file == own.file)
+        return next(same, beside)

@@ -70,20 +70,25 @@ def exactly_equal(left: Any, right: Any) -> bool:
         return left.keys() == right.keys() and all(exactly_equal(left[name], right[name]) for name in left)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(exactly_equal, left, right))
+    if isinstance(left, float) or isinstance(right, float):
+        if isinstance(left, str) or isinstance(right, str):
+            return False
+        left, right = number_of(left), number_of(right)
+        return left is not None and bool(left == right)
     return bool(left == right)
 
 
 def number_of(value: Any) -> Number | None:
-    """The number that a value is or, for text, reads as; ``None`` for anything else."""
+    """The finite number that a value is or, for text, reads as; ``None`` for anything else."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int):
         return value
     if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value)
-    return None
+        value = Decimal(repr(value))
+    elif isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = Decimal(value)
+    return value if isinstance(value, Decimal) and value.is_finite() else None
 
 
 def _order(left: Any, right: Any) -> int | None:

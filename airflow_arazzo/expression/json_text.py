@@ -24,7 +24,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![\w.+-
 _LITERAL = re.compile(r"(true|false|null)(?!\w)")
 _LITERALS = {"true": True, "false": False, "null": None}
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]+')
-_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9A-Fa-f]{4}))')
+_ESCAPE = re.compile(
+    r"""\\(?:(["\\/bfnrt])|u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})|u((?![Dd][89A-Fa-f])[0-9A-Fa-f]{4}))"""
+)
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _DEEPEST = 200
 _LONGEST_INTEGER = 4000
@@ -152,11 +154,10 @@ class _Reader:
             self.at += len(piece.group())
             value = _unescaped(piece)
             pieces.append(value)
-            step = 1 if piece.re is _PLAIN else 0
-            offsets.extend(begin + step * index for index in range(len(value)))
+            offsets.extend(range(begin, begin + len(value)))
         self.at += 1
         offsets.append(self.at - 1)
-        value = _paired("".join(pieces))
+        value = "".join(pieces)
         found: list[Problem] = []
         template = parse_text(value, self.names, found)
         if isinstance(template, Expression) and "{" not in value:
@@ -175,7 +176,7 @@ class _Reader:
         form = _ESCAPE if self.text.startswith("\\", self.at) else _PLAIN
         match = form.match(self.text, self.at)
         if match is None:
-            self._refuse("a string is not closed, or holds what it must not")
+            self._refuse("a string is not closed, or holds what JSON does not allow")
         return match
 
     def _scalar(self) -> Constant:
@@ -222,11 +223,9 @@ def _constants(members: dict[str, Template]) -> list[tuple[str, Constant]]:
 def _unescaped(piece: re.Match[str]) -> str:
     if piece.re is _PLAIN:
         return piece.group()
-    if piece.group(2):
-        return chr(int(piece.group(2), 16))
-    return _ESCAPES.get(piece.group(1), piece.group(1))
-
-
-def _paired(value: str) -> str:
-    """The text with its surrogate pairs joined."""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if piece.group(1):
+        return _ESCAPES.get(piece.group(1), piece.group(1))
+    if piece.group(4):
+        return chr(int(piece.group(4), 16))
+    high, low = int(piece.group(2), 16), int(piece.group(3), 16)
+    return chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF))

@@ -41,7 +41,8 @@ def read_comparison(
         parts = query_text(parse_text(query, names, own, many=False))
         if not failed(own):
             check_query("jsonpath", parts, version, own)
-        found.extend(shifted(own, at))
+        exact = [problem._replace(offset=min(problem.offset, behind - at)) for problem in own]
+        found.extend(shifted(exact, at))
         literal = all(isinstance(part, str) for part in parts.parts)
         return Select(context, query, "jsonpath", version, None if literal else parts), behind
 
@@ -53,7 +54,7 @@ def _query(text: str, at: int) -> tuple[str, int]:
     if not text.startswith(("$", "@"), at):
         return "", at
     pieces = ["$"]
-    begin, at = at, at + 1
+    at += 1
     while True:
         name = _NAME.match(text, at)
         wild = _WILD.match(text, at)
@@ -70,8 +71,6 @@ def _query(text: str, at: int) -> tuple[str, int]:
             at = found.end() if found else at
         elif text.startswith("[", at):
             behind = _bracket(text, at)
-            if behind == at:
-                return "", begin
             pieces.append(text[at:behind])
             at = behind
         else:
@@ -79,8 +78,8 @@ def _query(text: str, at: int) -> tuple[str, int]:
 
 
 def _bracket(text: str, at: int) -> int:
-    """The offset behind the bracket that closes the one here; the same offset when none does."""
-    begin, depth = at, 0
+    """The offset behind the bracket that closes the one here; that of the end when none does."""
+    depth = 0
     while at < len(text):
         if text[at] in "[]":
             depth += 1 if text[at] == "[" else -1
@@ -92,4 +91,4 @@ def _bracket(text: str, at: int) -> int:
         if inside is None:
             break
         at = inside.end()
-    return begin
+    return len(text)

@@ -12,8 +12,7 @@ from airflow_arazzo.expression.scanner import ROOTS, canonical, root_at, scan
 _LOOKS_LIKE_ONE = re.compile(r"\$([A-Za-z]\w*)([.#\[].*)?", re.DOTALL)
 _UNKNOWN_ROOT = re.compile(r"\$([A-Za-z]\w*)(?:\.[\w-]+)+")
 _OPERATOR = re.compile(r"==|!=|<=|>=|&&|\|\||\s[<>]\s")
-_NEVER_BARE = frozenset({"url", "method", "self"})
-"""Too common in other languages (``$url`` of GraphQL) to be read inside text without braces."""
+_GOES_ON = re.compile(r"\$\w+\.\S")
 
 
 def parse_text(
@@ -123,7 +122,7 @@ class _Mixture:
     def read(self) -> Template:
         text, at = self.text, 0
         while (at := text.find("$", at)) >= 0:
-            if text.endswith("{{", 0, at):
+            if self._in_double_braces(at):
                 at = self._doubled(at)
             elif text.endswith("{", 0, at):
                 at = self._embedded(at)
@@ -154,11 +153,16 @@ class _Mixture:
             self._add(expression, at - 1, close + 1)
         return close + 1
 
+    def _in_double_braces(self, at: int) -> bool:
+        """Whether an offset lies in ``{{ }}``, which belong to another template language."""
+        opened = self.text.rfind("{{", self.literal, at)
+        return opened >= 0 and self.text.find("}}", opened) > at
+
     def _doubled(self, at: int) -> int:
-        """``{{`` belongs to another template language, unless an expression of ours stands in it."""
+        """Leave double braces alone, but say so if they hold nothing but an expression of ours."""
         close = self.text.find("}}", at)
-        if close < 0:
-            return at + 1
+        if not self.text.endswith("{{", 0, at):
+            return close + 2
         if scan(self.text, at, close, self.names, [], "whole")[0] is not None:
             hint = f"write {{{self.text[at:close]}}}"
             warn(
@@ -169,16 +173,16 @@ class _Mixture:
     def _unbraced(self, at: int) -> int:
         """An expression without braces, if it can only have been meant as one."""
         root = root_at(self.text, at, len(self.text))
-        if root is None or root in _NEVER_BARE:
+        if root is None:
             return at + 1
         found: list[Problem] = []
         expression, behind = scan(self.text, at, len(self.text), self.names, found, "text")
-        if expression is None and self.text.startswith(f"${root}.", at):
+        if expression is None and _GOES_ON.match(self.text, at):
             problem = next(one for one in found if failed([one]))
             message = f"this looks like an expression but stays text: {problem.message}"
             warn(self.problems, "literal-expression", message, problem.offset, problem.hint)
         if expression is None or not (expression.name or expression.part == "body" or root == "statusCode"):
-            return at + 1
+            return at + 1  # other languages have their $url and $inputs too
         found = [problem for problem in found if problem.code != "navigation-syntax"]
         self.problems.extend(found)
         message = f"{expression.text!r} is read as an expression inside text"

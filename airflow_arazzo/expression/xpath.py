@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -46,6 +47,7 @@ _FORBIDDEN: Final = frozenset(
 
 _DEFAULT: Final = VERSIONS["xpath"][0]
 _PREFIX = re.compile(r"(?<![\w:.-])([A-Za-z_][\w.-]*):(?=[A-Za-z_*])")
+_STANDARD_PREFIXES: Final = frozenset({"fn", "xs", "xml", "math", "map", "array", "err"})
 _PLACE = re.compile(r"line 1, column (\d+)")
 
 
@@ -55,7 +57,8 @@ def check_query(query: str, version: str) -> None:
     :param version: as in :mod:`~airflow_arazzo.expression.languages`; empty means XPath 3.1.
     :raises QueryError: when it is malformed or uses a function that reaches outside.
     """
-    prefixes = tuple((prefix, f"urn:{prefix}") for prefix in sorted(set(_PREFIX.findall(query))))
+    written = set(_PREFIX.findall(query)) - _STANDARD_PREFIXES
+    prefixes = tuple((prefix, f"urn:{prefix}") for prefix in sorted(written))
     _parsed(query, version or _DEFAULT, prefixes, strict=True)
 
 
@@ -78,6 +81,19 @@ def holds(text: str, query: str, version: str = "", variables: Mapping[str, Any]
     :raises ValueError: as :func:`select`, and when the result has no such value.
     """
     return _applied(text, query, version, variables or {}, truth=True)[1]
+
+
+def find_nodes(
+    tree: ET.ElementTree[ET.Element], namespaces: Mapping[str, str], query: str, version: str = ""
+) -> list[Any]:
+    """The nodes and atomic values that a query finds in a tree from :func:`parse_xml`.
+
+    :return: ``elementpath`` nodes, which know their kind, parent and element; and plain values.
+    :raises ValueError: when the query is malformed or cannot be applied.
+    """
+    with _explained():
+        token = _parsed(query, version or _DEFAULT, tuple(namespaces.items()))
+        return list(token.select(XPathContext(tree)))
 
 
 def parse_xml(text: str) -> tuple[ET.ElementTree[ET.Element], dict[str, str]]:
@@ -107,12 +123,19 @@ def _applied(
     text: str, query: str, version: str, variables: Mapping[str, Any], *, truth: bool = False
 ) -> tuple[Any, bool]:
     tree, namespaces = parse_xml(text)
-    try:
+    with _explained():
         token = _parsed(query, version or _DEFAULT, tuple(namespaces.items()))
         context = XPathContext(tree, variables=dict(variables))
         if truth:
             return None, bool(token.boolean_value(token.evaluate(context)))
         return token.get_results(context), False
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what the engine raises while it evaluates into a ``ValueError``."""
+    try:
+        yield
     except QueryError:
         raise
     except (ElementPathError, ArithmeticError, TypeError, LookupError, RecursionError, re.error) as problem:

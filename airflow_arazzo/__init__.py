@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from airflow_arazzo.version import __version__
 
 __all__ = ["ArazzoDag", "ArazzoTaskGroup", "__version__", "arazzo_dags"]
 

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from airflow_arazzo import __version__
 from airflow_arazzo.cli import arguments as declared
 from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, complain, located
 from airflow_arazzo.description.diagnostics import DocumentError
+from airflow_arazzo.version import __version__
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -12,12 +12,12 @@ from urllib.parse import quote, unquote_plus, urlsplit
 
 import msgspec
 
-from airflow_arazzo import __version__
 from airflow_arazzo.engine.connection import BadConnection, Connection, is_loopback, origin_of
 from airflow_arazzo.engine.messages import NotSent, Request
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import Credentials
 from airflow_arazzo.plan.model import Server, Source
+from airflow_arazzo.version import __version__
 
 USER_AGENT = f"airflow-arazzo/{__version__}"
 CODINGS = "gzip, deflate"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from airflow_arazzo import __version__
 from airflow_arazzo.description.sources import file_digest
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
 from airflow_arazzo.plan.compiler import Options, compile_workflow
 from airflow_arazzo.plan.model import FORMAT, Plan
+from airflow_arazzo.version import __version__
 
 
 class _Entry(msgspec.Struct):

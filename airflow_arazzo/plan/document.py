@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_arazzo.description.arazzo import ArazzoDocument, SourceDescription, StepObject, WorkflowObject
 from airflow_arazzo.description.arazzo_reader import read_arazzo
@@ -56,7 +57,9 @@ class DocumentScope:
             self.report.diagnostics.extend(error.diagnostics)
             return None
         if found.how == "nearby":
-            self.report.note("source-nearby", f"{described.url} is read from {document.name}", at)
+            # a remote file is expected to lie somewhere here, a relative one to be where its URL says
+            say = self.report.note if "://" in described.url else self.report.warning
+            say("source-nearby", f"{described.url} is read from {document.name}", at)
         return self._typed(described, document, at)
 
     def _typed(
@@ -85,19 +88,42 @@ class DocumentScope:
         """A name of this document as a key of the plan."""
         return f"{self.prefix}.{name}" if self.prefix else name
 
-    def is_asyncapi(self, name: str) -> bool:
-        """Whether a source describes messages rather than HTTP."""
-        described = self.arazzo.source(name)
-        if described is None:
-            return False
-        if described.type:
-            return described.type == "asyncapi"
-        found = self.library.find(name, described.url, self.arazzo.document)
+    @property
+    def incomplete(self) -> bool:
+        """Whether an OpenAPI source could not be loaded (reported)."""
+        return any(
+            loaded is None and not self.is_asyncapi(name) for name, loaded in self._loaded.items() if name
+        )
+
+    def _content(self, described: SourceDescription) -> dict[str, Any]:
+        """What a source's file holds; nothing when it cannot be had. Findings are not reported."""
+        found = self.library.find(described.name, described.url, self.arazzo.document)
         try:
             content = self.library.load(found.path).value if found else None
         except DocumentError:
+            content = None
+        return content if isinstance(content, dict) else {}
+
+    def is_asyncapi(self, name: str) -> bool:
+        """Whether a source describes messages rather than HTTP, by its type or by what its file says."""
+        described = self.arazzo.source(name)
+        if described is None:
             return False
-        return isinstance(content, dict) and "asyncapi" in content
+        return described.type == "asyncapi" or "asyncapi" in self._content(described)
+
+    def means_messages(self, text: str) -> bool:
+        """Whether a step's target is in an AsyncAPI source: the one it names, or the only one that has it."""
+        bare = text.strip().strip("{}").removeprefix("$sourceDescriptions.")
+        for described in self.arazzo.sources:
+            if not self.is_asyncapi(described.name):
+                continue
+            if bare.startswith((f"{described.name}.", f"{described.name}#")):
+                return True
+            operations = self._content(described).get("operations")
+            if isinstance(operations, dict) and text in operations:
+                apis = [api for s in self.arazzo.sources if isinstance(api := self.source(s.name), OpenApi)]
+                return not any(text in api.by_id for api in apis)
+        return False
 
     def finder(self, wanted: str) -> OperationFinder:
         """A finder over the OpenAPI sources that a reference may mean: the one it names, else all."""
@@ -106,7 +132,7 @@ class DocumentScope:
             n for n in names if f"$sourceDescriptions.{n}." in wanted or wanted.startswith((f"{n}#", f"{n}."))
         ]
         apis = {n: api for n in named or names if isinstance(api := self.source(n), OpenApi)}
-        return OperationFinder(apis, tuple(names), self.report)
+        return OperationFinder(apis, tuple(names), self.report, self.incomplete)
 
     def inputs(self, workflow: WorkflowObject) -> InputSchema:
         """The inputs of one of this document's workflows."""
@@ -116,65 +142,79 @@ class DocumentScope:
 
     def find_workflow(self, at: Location) -> tuple[DocumentScope, WorkflowObject] | None:
         """The workflow that a ``workflowId`` names, in this document or in a source; else None (reported)."""
+        return self._find_workflow(at, self.report)
+
+    def _find_workflow(self, at: Location, report: Report) -> tuple[DocumentScope, WorkflowObject] | None:
         text = str(at.value).strip()
         qualified = _WORKFLOW_OF.match(text)
         if qualified:
-            return self._in_source(qualified["rest"], at)
+            return self._in_source(qualified["rest"], at, report)
         text = text.strip("{}").removeprefix("$workflows.")
         found = self.arazzo.workflow(text)
         if found is None:
             source, dot, _ = text.partition(".")
             if dot and self.arazzo.source(source):
-                self.report.warning("workflow-spelling", f"read as $sourceDescriptions.{text}", at)
-                return self._in_source(text, at)
+                report.warning("workflow-spelling", f"read as $sourceDescriptions.{text}", at)
+                return self._in_source(text, at, report)
             folded = [w for w in self.arazzo.workflows if w.id.casefold() == text.casefold()]
             if len(folded) == 1:
-                self.report.warning("workflow-case", f"workflowId {text!r} is written {folded[0].id!r}", at)
+                report.warning("workflow-case", f"workflowId {text!r} is written {folded[0].id!r}", at)
                 return self, folded[0]
             hint = did_you_mean(text, [w.id for w in self.arazzo.workflows])
-            self.report.error("unknown-workflow", f"there is no workflow {text!r} in this document", at, hint)
+            report.error("unknown-workflow", f"there is no workflow {text!r} in this document", at, hint)
             return None
         return self, found
 
-    def _in_source(self, rest: str, at: Location) -> tuple[DocumentScope, WorkflowObject] | None:
+    def _in_source(
+        self, rest: str, at: Location, report: Report
+    ) -> tuple[DocumentScope, WorkflowObject] | None:
         names = sorted((s.name for s in self.arazzo.sources), key=len, reverse=True)
         name = next((n for n in names if rest.startswith(n + ".")), None)
         if name is None:
             hint = did_you_mean(rest.split(".")[0], names)
-            self.report.error(
-                "unknown-source", f"there is no source description {rest.split('.')[0]!r}", at, hint
-            )
+            report.error("unknown-source", f"there is no source description {rest.split('.')[0]!r}", at, hint)
             return None
         other = self.source(name)
         if not isinstance(other, DocumentScope):
-            if other is not None:
-                self.report.error("wrong-source", f"the source {name!r} is no Arazzo document", at)
+            if other is not None or self.is_asyncapi(name):
+                report.error("wrong-source", f"the source {name!r} is no Arazzo document", at)
             return None
-        workflow = other.arazzo.workflow(rest[len(name) + 1 :])
+        wanted = rest[len(name) + 1 :]
+        workflow = other.arazzo.workflow(wanted)
+        if workflow is None and wanted.startswith("workflows."):
+            workflow = other.arazzo.workflow(wanted.removeprefix("workflows."))
+            if workflow is not None:
+                hint = f"write $sourceDescriptions.{name}.{workflow.id}"
+                report.warning("workflow-spelling", f"read as workflow {workflow.id!r} of {name!r}", at, hint)
         if workflow is None:
             known = [w.id for w in other.arazzo.workflows]
-            message = f"there is no workflow {rest[len(name) + 1 :]!r} in source {name!r}"
-            self.report.error("unknown-workflow", message, at, did_you_mean(rest[len(name) + 1 :], known))
+            file = other.arazzo.document.name
+            message = f"there is no workflow {wanted!r} in source {name!r} ({file})"
+            report.error("unknown-workflow", message, at, did_you_mean(wanted, known))
             return None
         return other, workflow
 
     def names(self, workflow: WorkflowObject) -> Names:
         """Every name that expressions of a workflow may use."""
+        inputs = self.inputs(workflow)
         return Names(
-            inputs=self.inputs(workflow).names,
+            inputs=inputs.names,
+            open_inputs=inputs.is_open,
             outputs=frozenset(workflow.outputs),
-            steps={step.id: self._outputs_of(step) for step in workflow.steps},
+            steps={step.id: self.outputs_of(step) for step in workflow.steps},
             workflows={
-                other.id: (self.inputs(other).names or frozenset(), frozenset(other.outputs))
+                other.id: (
+                    None if self.inputs(other).is_open else self.inputs(other).names,
+                    frozenset(other.outputs),
+                )
                 for other in self.arazzo.workflows
             },
             sources=frozenset(source.name for source in self.arazzo.sources),
         )
 
-    def _outputs_of(self, step: StepObject) -> frozenset[str]:
+    def outputs_of(self, step: StepObject) -> frozenset[str]:
         """Outputs that later steps may read: declared ones, and those of the workflow that it calls."""
         if step.workflow_id is None:
             return frozenset(step.outputs)
-        quiet = DocumentScope(self.arazzo, self.library, Report(), self.prefix, self._loaded, self._inputs)
-        called = quiet.find_workflow(step.workflow_id)
+        called = self._find_workflow(step.workflow_id, Report())
         return frozenset(step.outputs) | (frozenset(called[1].outputs) if called else frozenset())

@@ -30,11 +30,13 @@ class OperationFinder:
     :param sources: descriptions by source name, in document order. Sources that are no OpenAPI
         descriptions, or that could not be loaded, are not among them.
     :param names: names of all source descriptions of the document.
+    :param incomplete: whether a source could not be loaded (reported), so that what is not found may be there.
     """
 
     sources: dict[str, OpenApi]
     names: tuple[str, ...]
     report: Report
+    incomplete: bool = False
 
     def by_id(self, at: Location) -> Target | None:
         """The operation that an ``operationId`` names; None when there is none (reported)."""
@@ -42,6 +44,9 @@ class OperationFinder:
         qualified = _QUALIFIED.match(text)
         if qualified:
             return self._qualified(qualified["rest"], at)
+        if "#/paths/" in text:
+            self.report.warning("operation-spelling", "an operationPath given as operationId", at)
+            return self.by_path(at)
         exact = self._matches(text)
         if len(exact) == 1:
             if len(self.sources) > 1:
@@ -107,11 +112,19 @@ class OperationFinder:
             message = f"operationId {operation_id!r} is written {written!r} in {close[0].source!r}"
             self.report.warning("operation-case", message, at, f"write {written}")
             return close[0]
+        if not (self.incomplete and sources is self.sources):
+            self._unknown_operation(operation_id, sources, at)
+        return None
+
+    def _unknown_operation(self, operation_id: str, sources: dict[str, OpenApi], at: Location) -> None:
+        if any(operation_id in api.webhooks for api in sources.values()):
+            message = f"{operation_id!r} is a webhook: the API calls it, it cannot be called"
+            self.report.error("unknown-operation", message, at)
+            return
         where = ", ".join(f"{name!r} ({api.document.name})" for name, api in sources.items()) or "no source"
         known = [known for api in sources.values() for known in api.by_id]
         message = f"there is no operation {operation_id!r} in {where}"
         self.report.error("unknown-operation", message, at, did_you_mean(operation_id, known))
-        return None
 
     def _by_method_and_path(self, text: str, at: Location) -> Target | None:
         """``METHOD /path`` or, where the path has one method only, ``/path``."""
@@ -150,13 +163,26 @@ class OperationFinder:
         if source is None:
             return None
         api = self.sources[source]
-        key = self._at_pointer(api, pointer)
-        if key is None:
-            known = [_pointer(known) for known in api.keys]
-            message = f"there is no operation at #{pointer} in {source!r} ({api.document.name})"
-            self.report.error("unknown-operation", message, at, did_you_mean(pointer, known))
+        key = self._at_pointer(api, pointer) or self._only_method(api, pointer, at)
+        return Target(source, api, key) if key else None
+
+    def _only_method(self, api: OpenApi, pointer: str, at: Location) -> OperationKey | None:
+        """The operation of a pointer that ends at a path, if that path has one only."""
+        path = _path_of(pointer.rstrip("/"))
+        found = [key for key in api.keys if key.path == path]
+        methods = ", ".join(key.method.lower() for key in found)
+        if len(found) == 1:
+            message = f"the operationPath ends at a path; its only method is {methods}"
+            self.report.warning("operation-path-method", message, at, f"write #{_pointer(found[0])}")
+            return found[0]
+        if found:
+            message = f"the operationPath ends at a path with several methods: {methods}"
+            self.report.error("ambiguous-operation", message, at, f"write for example #{_pointer(found[0])}")
             return None
-        return Target(source, api, key)
+        known = [_pointer(known) for known in api.keys]
+        message = f"there is no operation at #{pointer} in {api.document.name}"
+        self.report.error("unknown-operation", message, at, did_you_mean(pointer, known))
+        return None
 
     def _source_of(self, reference: str, pointer: str, at: Location) -> str | None:
         """The source that the part of an operationPath before ``#`` names."""
@@ -185,11 +211,16 @@ class OperationFinder:
         tokens = [unquote(token).replace("~1", "/").replace("~0", "~") for token in pointer.split("/")]
         if len(tokens) == 4 and tokens[:2] == ["", "paths"]:
             return api.at_path(tokens[2], tokens[3])
-        match = re.match(r"/?paths/(?P<path>/?.+)/(?P<method>[A-Za-z]+)\Z", unquote(pointer))
-        if match is None:
-            return None
-        path = match["path"].replace("~1", "/").replace("~0", "~")
-        return api.at_path(path if path.startswith("/") else f"/{path}", match["method"])
+        start, _, method = pointer.rpartition("/")
+        path = _path_of(start)
+        return api.at_path(path, unquote(method)) if path else None
+
+
+def _path_of(pointer: str) -> str:
+    """The path template that a pointer to a path item names, its slashes escaped or not; else nothing."""
+    match = re.match(r"/?paths/(?P<path>.+)\Z", unquote(pointer), re.DOTALL)
+    path = match["path"].replace("~1", "/").replace("~0", "~") if match else ""
+    return path if not path or path.startswith("/") else f"/{path}"
 
 
 def _pointer(key: OperationKey) -> str:

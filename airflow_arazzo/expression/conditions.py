@@ -14,7 +14,6 @@ from airflow_arazzo.expression.model import (
     Constant,
     Either,
     Every,
-    Expression,
     Not,
     Operand,
     Operator,
@@ -254,10 +253,9 @@ class ConditionReader:
                 note(self.problems, "double-quotes", "strings are written in single quotes", begin)
         found: list[Problem] = []
         operand = parse_text(content, self.names, found, many=False)
+        found = [problem for problem in found if problem.code != "whole-in-braces"]
         self.problems.extend(shifted(found, begin + 1))
-        if isinstance(operand, Constant):
-            return operand
-        if not isinstance(operand, Expression) or self.path is None:
+        if not isinstance(operand, Constant) and self.path is None:
             message = "an expression stands inside a string"
             warn(self.problems, "quoted-expression", message, begin, "write the expression without quotes")
         return cast("Operand", operand)

@@ -20,7 +20,7 @@ from airflow_arazzo.expression.scanner import root_at, scan
 from airflow_arazzo.expression.text import parse_text
 
 _BLANK = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![\w.+-])", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,9})?(?![\w.+-])", re.ASCII)
 _LITERAL = re.compile(r"(true|false|null)(?!\w)")
 _LITERALS = {"true": True, "false": False, "null": None}
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]+')

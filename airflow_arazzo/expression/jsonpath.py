@@ -126,11 +126,9 @@ class _Parser(Parser):
     """Makes the expressions above, and numbers of every digit."""
 
     def parse_integer_literal(self, stream: TokenStream) -> filters.Expression:
-        super().parse_integer_literal(stream)
         return filters.IntegerLiteral(stream.current, cast("int", _number(stream.current)))
 
     def parse_float_literal(self, stream: TokenStream) -> filters.Expression:
-        super().parse_float_literal(stream)
         return filters.FloatLiteral(stream.current, cast("float", _number(stream.current)))
 
     def parse_infix_expression(self, stream: TokenStream, left: filters.Expression) -> filters.Expression:
@@ -271,8 +269,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | Decimal | float) and not isinstance(value, bool)
 
 
-_WHOLE = re.compile(r"-?[0-9]{1,4000}", re.ASCII)
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,3999})", re.ASCII)
+_FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?", re.ASCII)
 
 
 def _number(token: Token) -> int | Decimal:
-    return int(token.value) if _WHOLE.fullmatch(token.value) else Decimal(token.value)
+    if _WHOLE.fullmatch(token.value):
+        return int(token.value)
+    if _FRACTION.fullmatch(token.value):
+        return Decimal(token.value)
+    raise rfc.JSONPathSyntaxError("invalid number", token=token)

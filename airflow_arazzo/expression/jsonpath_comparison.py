@@ -1,6 +1,6 @@
 """Comparisons of JSONPaths outside of filters, such as ``$.state == "done" && $.items.length > 0``.
 
-They are not JSONPath. A third of the JSONPath criteria that people publish are such comparisons.
+They are not JSONPath, but most criteria that people publish as JSONPath are such comparisons.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import jsonpath
 from jsonpath import filter as filters
-from jsonpath.exceptions import JSONPathError
+from jsonpath.exceptions import JSONPathError, JSONPathSyntaxError
 from jsonpath.parse import Parser
 from jsonpath.stream import TokenStream
 
@@ -18,6 +18,7 @@ from airflow_arazzo.expression.compare import exactly_equal
 from airflow_arazzo.expression.languages import QueryError
 
 _FROM_THE_END = re.compile(r"\[\(@\.length\s*-\s*([0-9]+)\)\]")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,3999})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?", re.ASCII)
 _FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
 
 
@@ -51,14 +52,17 @@ class _Parser(Parser):
     """Reads numbers with every digit."""
 
     def parse_integer_literal(self, stream: TokenStream) -> filters.BaseExpression:
-        text = stream.current().value
-        super().parse_integer_literal(stream)
-        return filters.IntegerLiteral(value=int(text) if text.lstrip("-").isdecimal() else int(Decimal(text)))
+        return filters.IntegerLiteral(value=cast("int", _number(stream)))
 
     def parse_float_literal(self, stream: TokenStream) -> filters.BaseExpression:
-        text = stream.current().value
-        super().parse_float_literal(stream)
-        return filters.FloatLiteral(value=cast("float", Decimal(text)))
+        return filters.FloatLiteral(value=cast("float", _number(stream)))
+
+
+def _number(stream: TokenStream) -> int | Decimal:
+    token = stream.next()
+    if not _NUMBER.fullmatch(token.value):
+        raise JSONPathSyntaxError("invalid number", token=token)
+    return int(token.value) if token.value.lstrip("-").isdecimal() else Decimal(token.value)
 
 
 class _Environment(jsonpath.JSONPathEnvironment):

@@ -30,6 +30,8 @@ def decode_json(data: bytes | str) -> Any:
         return _decoder.decode(data)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+    except ArithmeticError:
+        raise ValueError("a number in the JSON has too large an exponent") from None
 
 
 def encode_json(value: Any) -> bytes:

@@ -155,7 +155,7 @@ class _Mixture:
 
     def _in_double_braces(self, at: int) -> bool:
         """Whether an offset lies in ``{{ }}``, which belong to another template language."""
-        opened = self.text.rfind("{{", self.literal, at)
+        opened = self.text.rfind("{{", 0, at)
         return opened >= 0 and self.text.find("}}", opened) > at
 
     def _doubled(self, at: int) -> int:

@@ -104,7 +104,7 @@ TOLERATED = [
     ("$inputs.id != undefined", ("$inputs.id", "!=", ("=", None)), "literal-spelling", 14),
     ("$body.a > 1", ("$body.a", ">", ("=", 1)), "response-body", 0),
     ("$response.body#id == 1", ("$response.body#id", "==", ("=", 1)), "pointer-slash", 15),
-    ("$statusCode == '{$inputs.id}'", ("$statusCode", "==", "$inputs.id"), "whole-in-braces", 16),
+    ("$statusCode == '{$inputs.id}'", ("$statusCode", "==", "$inputs.id"), "quoted-expression", 15),
     ("$statusCode == 'x-{$inputs.id}'", ("$statusCode", "==", ["x-", "$inputs.id"]), "quoted-expression", 15),
 ]
 

@@ -81,6 +81,7 @@ def test_problems_point_into_the_text(text: str, code: str, offset: int, read: R
         ('{"a": "\\ud83d"}', 7),
         ('{"a": "\\ude00\\ud83d"}', 7),
         ('{"a": 01}', 6),
+        ('{"a": 1e1234567890}', 6),
         ('{"a": 1} x', 9),
         ("{'a': 1}", 1),
         ('{"a": {$foo}}', 6),

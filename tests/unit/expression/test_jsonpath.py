@@ -120,6 +120,20 @@ def test_malformed(query: str, offset: int) -> None:
     assert caught.value.offset == pytest.approx(offset, abs=1)
 
 
+@EVERY
+@pytest.mark.parametrize("number", ["01", "1e1234567890", "-01.5", "1e" + "9" * 30])
+def test_malformed_numbers(number: str, version: str) -> None:
+    with pytest.raises(QueryError):
+        compile_query(f"$[?@.a == {number}]", version)
+
+
+@EVERY
+def test_numbers_of_any_size(version: str) -> None:
+    assert select([Decimal("1E+400"), 5], "$[?@ == 1e400]", version) == [Decimal("1E+400")]
+    assert select([Decimal("1E-400"), 0], "$[?@ == 1e-400]", version) == [Decimal("1E-400")]
+    assert select([5], "$[?@ < 1e999999999]", version) == [5]
+
+
 @pytest.mark.parametrize("query", ["$.a[", "a.b", "$.a == 1", "$[?@.a == ]"])
 def test_malformed_draft(query: str) -> None:
     with pytest.raises(QueryError):

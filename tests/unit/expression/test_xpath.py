@@ -12,7 +12,7 @@ from airflow_arazzo.expression.languages import VERSIONS, QueryError
 from airflow_arazzo.expression.xpath import check_query, find_nodes, holds, parse_xml, select
 
 EVERY = pytest.mark.parametrize("version", VERSIONS["xpath"])
-XML = '<r><a>1</a><a k="v">2<b/></a><p>2.50</p>tail<e/></r>'
+XML = '<r><a>1</a><a k="v">2<b/></a>tail<p>2.50</p>tail<e/></r>'
 SOAP = '<s:Envelope xmlns:s="urn:soap" xmlns="urn:app"><s:Body><Id>7</Id></s:Body></s:Envelope>'
 
 
@@ -29,6 +29,8 @@ SOAP = '<s:Envelope xmlns:s="urn:soap" xmlns="urn:app"><s:Body><Id>7</Id></s:Bod
         ("count(/r/a)", [2]),
         ("string(/r/p)", ["2.50"]),
         ("sum(/r/p)", [Decimal("2.5")]),
+        ("sum(/r/a)", [3]),
+        ("1 div 4", [Decimal("0.25")]),
         ("number('x')", []),
         ("/r/p > 2", [True]),
         ("/r/a[. = 2]/@k", ["v"]),

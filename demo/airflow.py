@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 from cryptography.fernet import Fernet
 
 from demo.processes import Processes, free_port, run
@@ -27,9 +28,12 @@ class Airflow:
 
     :param home: the folder; must not exist yet or be an earlier one's.
     :param dags: the folder of DAG files.
+    :param settings: further environment variables.
     """
 
-    def __init__(self, home: Path, dags: Path, processes: Processes) -> None:
+    def __init__(
+        self, home: Path, dags: Path, processes: Processes, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.home = home
         self.port = free_port()
         self.password = secrets.token_urlsafe(12)
@@ -62,6 +66,7 @@ class Airflow:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "ARAZZO_CACHE_DIR": str(home / "plans"),
             "PYTHONPATH": "",
+            **(settings or {}),
         }
 
     @property
@@ -119,6 +124,13 @@ class Airflow:
             return self._call(method, "/api/v2" + path, body)
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from None
+
+    def descendants(self, name: str) -> list[psutil.Process]:
+        """Processes below one of Airflow's own, for those who want to end them."""
+        try:
+            return psutil.Process(self._processes.pid(name)).children(recursive=True)
+        except psutil.Error:
+            return []
 
     def wait_for_dags(self, dag_ids: set[str]) -> None:
         """Wait until the DAG processor has found the DAGs, and print what it could not import."""

@@ -50,6 +50,10 @@ class Processes:
                 tail = (self._logs / f"{name}.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{name} ended with status {process.returncode}:\n{tail}")
 
+    def pid(self, name: str) -> int:
+        """Process id of a running process, by the name that it was started with."""
+        return next(process.pid for known, process in self._running if known == name)
+
     def stop(self) -> None:
         """End all of them, politely at first."""
         for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):

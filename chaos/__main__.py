@@ -1,0 +1,224 @@
+"""``python -m chaos``: bill months under faults, kills and clears, and print the account."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow_arazzo.ledger.store import Store
+from chaos.account import Account, take_account
+from chaos.disturb import Disturber
+from chaos.settings import ROOT, TIMEOUT, Scale, faults, intended, write_dags, write_documents
+from demo.__main__ import Sandbox, connections
+from demo.airflow import Airflow
+from demo.leaks import find_leaks
+from demo.processes import Processes
+
+SETTINGS = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+    "AIRFLOW__CORE__PARALLELISM": "6",
+    "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "6",
+    "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "60",
+}
+"""Airflow notices dead workers sooner than by default, and runs as much as two cores bear."""
+
+
+class Chaos:
+    """A chaos run.
+
+    :param home: folder for everything that it writes.
+    """
+
+    def __init__(self, scale: Scale, home: Path, processes: Processes) -> None:
+        self.scale = scale
+        self.home = home
+        self.keys = {
+            "amberflo": f"amberflo-{os.urandom(24).hex()}",
+            "stripe": f"sk_test_{os.urandom(24).hex()}",
+        }
+        self.sandbox = Sandbox(processes, self.keys, "--pending-items", "exclude")
+        self.airflow = Airflow(home / "airflow", home / "dags", processes, SETTINGS)
+        self.ledger = home / "airflow" / "arazzo_ledger.db"
+
+    @property
+    def dag_ids(self) -> list[str]:
+        """Ids of all DAGs."""
+        return [f"{kind}-{name}" for name in self.scale.names for kind in ("topup", "invoice")]
+
+    def prepare(self) -> None:
+        """Documents, DAGs, customers, connections, and an Airflow that runs."""
+        write_documents(self.home / "specs")
+        write_dags(self.home / "dags", self.home / "specs", self.scale)
+        numbers = range(1, self.scale.customers + 1)
+        amberflo = [{"customerId": name, "customerName": name} for name in self.scale.names]
+        stripe = [{"id": f"cus_{number:02d}"} for number in numbers]
+        self.sandbox.call(
+            "POST", "seed", {"amberflo": {"customers": amberflo}, "stripe": {"customers": stripe}}
+        )
+        known = connections(self.sandbox.url, self.keys)
+        for connection in known.values():
+            connection["extra"] = {"timeout": TIMEOUT}
+        self.airflow.prepare(known)
+        self.airflow.start()
+        self.airflow.wait_for_dags(set(self.dag_ids))
+
+    def backfill(self, behaviour: str, seconds: float) -> dict[str, Counter[str]]:
+        """Run the backfills of all DAGs; returns the states of runs and tasks when nothing moves any more."""
+        first, last = self.scale.dates[0], self.scale.dates[-1] + timedelta(hours=1)
+        for dag_id in self.dag_ids:
+            self.airflow.api("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+            body = {
+                "dag_id": dag_id,
+                "from_date": first.isoformat(),
+                "to_date": last.isoformat(),
+                "reprocess_behavior": behaviour,
+                "max_active_runs": 4,
+            }
+            self.airflow.api("POST", "/backfills", body)
+        return self.settle(seconds)
+
+    def settle(self, seconds: float) -> dict[str, Counter[str]]:
+        """Wait until no run is queued or running."""
+        deadline = time.monotonic() + seconds
+        expected = len(self.dag_ids) * self.scale.days
+        shown = 0.0
+        while True:
+            states = self.run_states()
+            moving = states["queued"] + states["running"]
+            if not moving and sum(states.values()) >= expected:
+                return {"runs": states}
+            if time.monotonic() - shown > 30:
+                print(f"  {dict(states)}", flush=True)
+                shown = time.monotonic()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the backfills are not through after {seconds:g} s: {dict(states)}")
+            time.sleep(1)
+
+    def run_states(self) -> Counter[str]:
+        """How many runs are in which state."""
+        states: Counter[str] = Counter()
+        for state in ("queued", "running", "success", "failed"):
+            query = f"/dags/~/dagRuns?state={state}&limit=1"
+            states[state] = self.airflow.api("GET", query)["total_entries"]
+        return states
+
+    def account(self) -> Account:
+        """What became of every effect so far."""
+        entries = []
+        if self.ledger.exists():
+            store = Store(f"sqlite:///{self.ledger}")
+            entries = store.entries(limit=1_000_000)
+            store.close()
+        effects = self.sandbox.call("GET", "ledger")
+        return take_account(self.scale, effects, self.sandbox.call("GET", "requests"), entries)
+
+
+def main() -> int:
+    """Exit status 0 when nothing was billed twice, nothing was lost, and no key leaked."""
+    parser = argparse.ArgumentParser(prog="chaos")
+    parser.add_argument("--customers", type=int, default=20)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--home", type=Path, default=ROOT / ".chaos")
+    parser.add_argument("--unsafe", action="store_true", help="without ledger and keys: must show duplicates")
+    parser.add_argument("--time-limit", type=float, default=3600, help="seconds for each of the two passes")
+    given = parser.parse_args()
+    scale = Scale(given.customers, given.days, given.seed, safe=not given.unsafe)
+    home = given.home.resolve()
+    shutil.rmtree(home, ignore_errors=True)
+    processes = Processes(home / "processes")
+    try:
+        return _run(Chaos(scale, home, processes), given.time_limit)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        print(f"✗ {error}")
+        return 1
+    finally:
+        processes.stop()
+
+
+def _run(chaos: Chaos, seconds: float) -> int:
+    scale = chaos.scale
+    total = len(list(intended(scale)))
+    print(
+        f"{scale.customers} customers x {scale.days} days, {total} effects to bill; seed {scale.seed}",
+        flush=True,
+    )
+    chaos.prepare()
+    rules = faults(scale)
+    chaos.sandbox.call("POST", "faults", rules)
+    disturber = Disturber(
+        chaos.airflow,
+        lambda pause: chaos.sandbox.call("POST", "refuse", {"seconds": pause}),
+        chaos.dag_ids,
+        scale.seed,
+    )
+    disturber.start()
+    started = time.monotonic()
+    print("backfill under faults, kills and clears:", flush=True)
+    chaos.backfill("none", seconds)
+    disturber.stop()
+    chaos.settle(seconds)
+    _print(chaos.account(), total, "after the backfill")
+    print("the same backfill again, reprocessing everything, without faults:", flush=True)
+    chaos.sandbox.call("DELETE", "faults")
+    chaos.backfill("completed", seconds)
+    account = chaos.account()
+    took = time.monotonic() - started
+    _print(account, total, f"in the end, after {took:.0f} s")
+    print("disturbances: " + ", ".join(f"{n} {what}" for what, n in sorted(disturber.counts.items())))
+    leaks = find_leaks(chaos.home, chaos.keys.values())
+    print(f"API keys found: {len(leaks)}{''.join(f'{chr(10)}  {leak}' for leak in leaks)}")
+    bad = bool(account.duplicated or account.lost or account.unproven or account.strangers or leaks)
+    bad = bad or _missing(account, total) != 0
+    print("✗ not as it must be" if bad else "✓ nothing twice, nothing lost, nothing leaked")
+    return int(bad)
+
+
+def _missing(account: Account, total: int) -> int:
+    """Effects that neither happened nor are left for a person, nor wait for a step that is."""
+    blocked = {(e.dag_id, e.day) for e in account.unknown} | {
+        (e.dag_id, e.day)
+        for e, entry in account.settled.items()
+        if not account.found[e] or entry.response is None
+    }
+    return sum(
+        1 for e in intended(account.scale) if not account.found[e] and (e.dag_id, e.day) not in blocked
+    )
+
+
+def _print(account: Account, total: int, when: str) -> None:
+    found = sum(1 for times in account.found.values() if times)
+    happened = sum(1 for effect in account.unknown if account.found[effect])
+    causes = Counter(account.ambiguous.values())
+    print(f"{when}:")
+    print(
+        f"  effects to bill {total}, found {found}, duplicated {len(account.duplicated)}, lost {len(account.lost)}"
+    )
+    print(
+        f"  left for a person {len(account.unknown)}, of which {happened} happened; unproven {len(account.unproven)}"
+    )
+    print(f"  found + left for a person without effect = {found + len(account.unknown) - happened}")
+    print(f"  neither, and not waiting for one of those: {_missing(account, total)}")
+    for cause, times in causes.most_common():
+        print(f"    {times:>4} {cause}")
+    for effect in account.duplicated[:5]:
+        print(f"    twice: {effect}")
+    for effect in account.lost[:5]:
+        print(f"    lost: {effect}")
+    for stranger in account.strangers[:5]:
+        print(f"    stranger: {stranger}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from airflow_arazzo.ledger.store import Store
 from chaos.account import Account, take_account
@@ -200,13 +199,11 @@ def _print(account: Account, total: int, when: str) -> None:
     found = sum(1 for times in account.found.values() if times)
     happened = sum(1 for effect in account.unknown if account.found[effect])
     causes = Counter(account.ambiguous.values())
+    left, unproven = len(account.unknown), len(account.unproven)
     print(f"{when}:")
-    print(
-        f"  effects to bill {total}, found {found}, duplicated {len(account.duplicated)}, lost {len(account.lost)}"
-    )
-    print(
-        f"  left for a person {len(account.unknown)}, of which {happened} happened; unproven {len(account.unproven)}"
-    )
+    print(f"  effects to bill {total}, found {found}")
+    print(f"  duplicated {len(account.duplicated)}, lost {len(account.lost)}")
+    print(f"  left for a person {left}, of which {happened} happened; unproven {unproven}")
     print(f"  found + left for a person without effect = {found + len(account.unknown) - happened}")
     print(f"  neither, and not waiting for one of those: {_missing(account, total)}")
     for cause, times in causes.most_common():

@@ -133,6 +133,22 @@ def _dag_file(specs: Path, name: str, number: int, scale: Scale) -> str:
         "currency": "usd",
     }
     safe = "" if scale.safe else ", ledger=False"
+    documents = {
+        "topup": ("amberflo-meter-usage-and-topup-prepaid-workflow.yml", topup, ("meteringApi",)),
+        "invoice": ("fin-amberflo-usage-to-stripe-invoice.yml", invoice, ("amberflo", "stripe")),
+    }
+    calls = "".join(
+        f"""
+ArazzoDag(
+    {str(specs / "arazzo" / document)!r},
+    dag_id="{kind}-{name}",
+    inputs={inputs!r},
+    idempotency={ {key: value for key, value in keys.items() if key.startswith(sources)}!r}{safe},
+    **COMMON,
+)
+"""
+        for kind, (document, inputs, sources) in documents.items()
+    )
     return f'''"""Airflow DAGs of {name}."""
 import datetime
 from airflow_arazzo import ArazzoDag
@@ -140,15 +156,7 @@ from airflow_arazzo import ArazzoDag
 COMMON = {common!r}
 COMMON["start_date"] = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 COMMON["end_date"] = COMMON["start_date"] + datetime.timedelta(days={scale.days - 1})
-KEYS = {keys!r}
-
-ArazzoDag({str(specs / "arazzo/amberflo-meter-usage-and-topup-prepaid-workflow.yml")!r},
-          dag_id="topup-{name}", inputs={topup!r},
-          idempotency={{name: key for name, key in KEYS.items() if name.startswith("meteringApi")}}{safe}, **COMMON)
-ArazzoDag({str(specs / "arazzo/fin-amberflo-usage-to-stripe-invoice.yml")!r},
-          dag_id="invoice-{name}", inputs={invoice!r},
-          idempotency={{name: key for name, key in KEYS.items() if not name.startswith("meteringApi")}}{safe}, **COMMON)
-'''
+{calls}'''
 
 
 def faults(scale: Scale) -> list[dict[str, Any]]:

@@ -84,9 +84,12 @@ def write_documents(folder: Path) -> None:
     period = "        period:\n          type: string\n        startMillis:\n          type: integer\n"
     metadata = "\n            metadata:\n              period: $inputs.period"
     for before, after in (
-        ("meterTimeInMillis: 1717459200000", "meterTimeInMillis: $inputs.startMillis"),
-        ("auto_advance: false", "auto_advance: false" + metadata),
-        ('$response.body#/status == "open"', "$response.body#/status == 'paid'"),
+        (
+            "              meterTimeInMillis: 1717459200000",
+            "              meterTimeInMillis: $inputs.startMillis",
+        ),
+        ("            auto_advance: false", "            auto_advance: false" + metadata),
+        ('condition: $response.body#/status == "open"', "condition: $response.body#/status == 'paid'"),
         (inputs, inputs + period),
     ):
         if text.count(before) != 1:

@@ -9,6 +9,7 @@ from functools import partial
 
 from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
+from airflow_arazzo.cli.arguments import Argument
 from airflow_arazzo.cli.main import COMMANDS, Command, call
 
 
@@ -19,11 +20,15 @@ def get_commands() -> list[CLICommand]:
             name=name,
             help=summary,
             func=_exiting(function),
-            args=[Arg(flags=argument.flags, **argument.options) for argument in arguments],
+            args=[_argument(argument) for argument in arguments],
         )
         for name, (summary, arguments, function) in COMMANDS.items()
     ]
     return [GroupCommand(name="arazzo", help="Arazzo workflows", subcommands=commands)]
+
+
+def _argument(declared: Argument) -> Arg:
+    return Arg(flags=declared.flags, **declared.options)  # type: ignore[no-untyped-call]
 
 
 def _exiting(function: Command) -> Callable[[Namespace], None]:

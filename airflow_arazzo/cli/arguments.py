@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_arazzo.cli.output import BadArgument
 from airflow_arazzo.plan.compiler import Options
 
 SOURCE_PATH = "ARAZZO_SOURCE_PATH"
@@ -80,13 +81,13 @@ RUN = (
 def options_of(arguments: argparse.Namespace) -> Options:
     """Compile options from parsed arguments.
 
-    :raises ValueError: for a ``--source`` that is not ``NAME=FILE``.
+    :raises BadArgument: for a ``--source`` that is not ``NAME=FILE`` or names no file.
     """
     folders = [*arguments.source_path, *filter(None, os.environ.get(SOURCE_PATH, "").split(os.pathsep))]
     sources = {name: Path(file) for name, file in pairs(arguments.source, "--source", "NAME=FILE").items()}
     for name, file in sources.items():
         if not file.is_file():
-            raise ValueError(f"--source {name}: there is no file {file}")
+            raise BadArgument(f"--source {name}: there is no file {file}")
     strict = bool(getattr(arguments, "strict", False))
     return Options(sources, tuple(Path(folder) for folder in folders), strict)
 
@@ -94,12 +95,12 @@ def options_of(arguments: argparse.Namespace) -> Options:
 def pairs(given: Sequence[str], flag: str, form: str) -> dict[str, str]:
     """Arguments of the form ``NAME=VALUE`` as a mapping.
 
-    :raises ValueError: for one that has another form, without repeating its value.
+    :raises BadArgument: for one that has another form, without repeating its value.
     """
     found: dict[str, str] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name or not value:
-            raise ValueError(f"{flag}: expected {form}")
+            raise BadArgument(f"{flag}: expected {form}")
         found[name] = value
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from airflow_arazzo.cli.arguments import options_of
-from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_OK, located, say
+from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_OK, BadArgument, located, say, say_json
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Severity
 from airflow_arazzo.description.documents import read_document
 from airflow_arazzo.plan.compiler import Options, compile_document
@@ -28,14 +28,20 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Run the command. Exit status 0 when every document compiles, else 2."""
+    """Run the command. Exit status 0 when every document compiles, else 2.
+
+    :raises BadArgument: when there is no document to check.
+    """
     options = options_of(arguments)
-    checked = [check_document(path, options) for path in documents([Path(p) for p in arguments.paths])]
+    paths = list(documents([Path(p) for p in arguments.paths]))
+    if not paths:
+        raise BadArgument(f"there is no Arazzo document in {', '.join(arguments.paths)}")
+    checked = [check_document(path, options) for path in paths]
     if arguments.format == "json":
-        say(msgspec.json.encode(checked).decode())
+        say_json(msgspec.json.encode(checked).decode())
     else:
         _print(checked)
-    return EXIT_OK if checked and all(each.ok for each in checked) else EXIT_BAD_DOCUMENT
+    return EXIT_OK if all(each.ok for each in checked) else EXIT_BAD_DOCUMENT
 
 
 def check_document(path: Path, options: Options) -> Checked:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from airflow_arazzo.cli import arguments as declared
-from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, complain, located
+from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_FAILED, BadArgument, complain, located
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.version import __version__
 
 Command = Callable[[argparse.Namespace], int]
+
+DEBUG = "ARAZZO_DEBUG"
+"""Environment variable: anything in it lets tracebacks of unexpected errors through."""
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -54,7 +59,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Exit status 0 for success, 1 for a failed run, 2 for documents or arguments."""
+    """Run a command.
+
+    :return: the exit status, see :mod:`airflow_arazzo.cli.output`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(argv)
     return call(COMMANDS[arguments.command][2], arguments)
 
@@ -62,16 +73,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def call(command: Command, arguments: argparse.Namespace) -> int:
     """Call a command; what is wrong with a document or an argument becomes lines instead of a traceback."""
     try:
-        return command(arguments)
+        status = command(arguments)
+        sys.stdout.flush()
+        return status
     except DocumentError as error:
         path = Path(getattr(arguments, "path", "."))
         for diagnostic in error.diagnostics:
             complain(str(located(diagnostic, path)))
-    except ValueError as error:
+        return EXIT_BAD_DOCUMENT
+    except BadArgument as error:
         complain(f"airflow-arazzo: {error}")
+        return EXIT_BAD_DOCUMENT
     except BrokenPipeError:
-        sys.stderr.close()
-    return EXIT_BAD_DOCUMENT
+        # Nobody reads on. What is buffered must not be written once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        complain("airflow-arazzo: interrupted; a request under way may have taken effect")
+        return EXIT_FAILED
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        # Not its message: nobody knows whether a credential is in it.
+        complain(f"airflow-arazzo: a fault of this program, {type(error).__name__}; {DEBUG}=1 shows where")
+        return EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -1,4 +1,11 @@
-"""What commands print, and their exit statuses."""
+"""What commands print, and their exit statuses.
+
+======  ==========================================================================================
+0       done
+1       the run failed, also before its first request; or the command itself has a fault
+2       nothing was done: a document does not compile, or an argument cannot be used
+======  ==========================================================================================
+"""
 
 from __future__ import annotations
 
@@ -8,15 +15,26 @@ from pathlib import Path
 import msgspec
 
 from airflow_arazzo.description.diagnostics import Diagnostic
+from airflow_arazzo.engine.media_type import ascii_json
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_BAD_DOCUMENT = 2
 
 
+class BadArgument(ValueError):
+    """An argument that cannot be used; nothing was done. The message never repeats a credential."""
+
+
 def say(text: str) -> None:
     """Print a line to standard output."""
     sys.stdout.write(text + "\n")
+
+
+def say_json(text: str) -> None:
+    """Print a JSON text to standard output; in ASCII where it does not speak UTF-8."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    say(text if unicode else ascii_json(text))
 
 
 def complain(text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from airflow_arazzo.cli.arguments import options_of
-from airflow_arazzo.cli.output import EXIT_OK, say
+from airflow_arazzo.cli.output import EXIT_OK, say_json
 from airflow_arazzo.plan.codec import encode_plan
 from airflow_arazzo.plan.compiler import compile_workflow
 
@@ -19,5 +19,5 @@ def plan(arguments: argparse.Namespace) -> int:
     :raises DocumentError: when the document does not compile.
     """
     compiled, _ = compile_workflow(Path(arguments.path), arguments.workflow, options_of(arguments))
-    say(msgspec.json.format(encode_plan(compiled), indent=2).decode())
+    say_json(msgspec.json.format(encode_plan(compiled), indent=2).decode())
     return EXIT_OK

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from airflow_arazzo.cli.arguments import options_of, pairs
-from airflow_arazzo.cli.output import EXIT_FAILED, EXIT_OK, complain, located, say
-from airflow_arazzo.description.diagnostics import did_you_mean
+from airflow_arazzo.cli.output import EXIT_FAILED, EXIT_OK, BadArgument, complain, located, say, say_json
+from airflow_arazzo.description.diagnostics import Severity, did_you_mean
 from airflow_arazzo.engine.connection import BadConnection, Connection, connection_from_environment
 from airflow_arazzo.engine.inputs import InvalidInputs
 from airflow_arazzo.engine.journal import Failure, StepRecord
@@ -28,74 +28,73 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command. Exit status 0 when the workflow succeeded, 1 when it failed.
 
     :raises DocumentError: when the document does not compile; nothing was sent then.
+    :raises BadArgument: when inputs or connections cannot be read; nothing was sent then.
     """
     path = Path(arguments.path)
     plan, _ = compile_workflow(path, arguments.workflow, options_of(arguments))
+    inputs = read_inputs(arguments.inputs)
+    connections = connections_of(plan, pairs(arguments.connection, "--connection", "SOURCE=JSON"))
     for diagnostic in plan.diagnostics:
-        complain(str(located(diagnostic, path)))
-    result = _run(plan, arguments)
+        if diagnostic.severity is Severity.WARNING:
+            complain(str(located(diagnostic, path)))
+    result = _run(plan, inputs, connections)
     if arguments.format == "json":
-        say(encode_json(_report(result)).decode())
+        say_json(encode_json(_report(result)).decode())
     else:
         _print(result)
     return EXIT_OK if result.status == "succeeded" else EXIT_FAILED
 
 
-def _run(plan: Plan, arguments: argparse.Namespace) -> RunResult:
+def _run(plan: Plan, inputs: dict[str, Any], connections: Mapping[str, Connection]) -> RunResult:
     try:
-        inputs = read_inputs(arguments.inputs)
-        connections = connections_of(plan, pairs(arguments.connection, "--connection", "SOURCE=JSON"))
         return asyncio.run(run_plan(plan, inputs, connections))
     except InvalidInputs as error:
-        hints = "; ".join(d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics)
-        return RunResult("failed", {}, (), Failure(error.diagnostics[0].code, hints, fate="not-sent"))
-    except BadConnection as error:
-        return RunResult("failed", {}, (), Failure("bad-connection", str(error), fate="not-sent"))
-    except ValueError as error:
-        return RunResult("failed", {}, (), Failure("bad-argument", str(error), fate="not-sent"))
+        found = "; ".join(d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics)
+        return RunResult("failed", {}, (), Failure(error.diagnostics[0].code, found, fate="not-sent"))
 
 
 def read_inputs(argument: str) -> dict[str, Any]:
     """Inputs from the command line: a JSON object, or ``@FILE`` with one.
 
-    :raises ValueError: when there is no such file, or it holds no JSON object.
+    :raises BadArgument: when there is no such file, or it holds no JSON object.
     """
     text = argument
     if argument.startswith("@"):
         try:
-            text = Path(argument[1:]).read_text(encoding="utf-8")
+            text = Path(argument[1:]).read_text(encoding="utf-8-sig")
         except OSError as error:
-            raise ValueError(f"--inputs: {argument[1:]} cannot be read: {error.strerror}") from None
+            raise BadArgument(f"--inputs: {argument[1:]} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise ValueError(f"--inputs: {argument[1:]} is not UTF-8 text") from None
+            raise BadArgument(f"--inputs: {argument[1:]} is not UTF-8 text") from None
     try:
         value = decode_json(text)
     except ValueError as error:
-        raise ValueError(f"--inputs: not valid JSON: {error}") from None
+        raise BadArgument(f"--inputs: not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError('--inputs: expected a JSON object such as {"name": "value"}')
+        raise BadArgument('--inputs: expected a JSON object such as {"name": "value"}')
     return value
 
 
 def connections_of(plan: Plan, given: Mapping[str, str]) -> dict[str, Connection]:
     """A connection for every source of a plan: as given, else from the environment, else an empty one.
 
-    :raises BadConnection: for one that cannot be used.
-    :raises ValueError: for a name that is no source.
+    :raises BadArgument: for one that cannot be used, and for a name that is no source.
     """
     for name in given:
         if name not in plan.sources:
             hint = did_you_mean(name, plan.sources)
-            raise ValueError(f"--connection: there is no source {name!r}{f'; {hint}' if hint else ''}")
-    found: dict[str, Connection] = {}
-    for name in plan.sources:
-        if name in given:
-            text = given[name]
-            is_json = text.lstrip().startswith("{")
-            found[name] = Connection.from_json(name, text) if is_json else Connection.from_uri(name, text)
-        else:
-            found[name] = connection_from_environment(name, os.environ) or Connection(id=name)
-    return found
+            raise BadArgument(f"--connection: there is no source {name!r}{f'; {hint}' if hint else ''}")
+    return {name: _connection(name, given.get(name)) for name in plan.sources}
+
+
+def _connection(name: str, text: str | None) -> Connection:
+    try:
+        if text is None:
+            return connection_from_environment(name, os.environ) or Connection(id=name)
+        is_json = text.lstrip().startswith("{")
+        return Connection.from_json(name, text) if is_json else Connection.from_uri(name, text)
+    except BadConnection as error:
+        raise BadArgument(str(error)) from None
 
 
 def _report(result: RunResult) -> dict[str, Any]:

@@ -121,8 +121,7 @@ class Flow:
     ) -> None:
         """The step under way has failed: find the action that takes over, if any."""
         retry = self._stack.frame.retry
-        if failure.code == outcomes.OUTCOME_UNKNOWN:
-            # Whatever an action did now, it would do without knowing what was billed.
+        if failure.code in outcomes.FINAL:
             self._end(failure, exchange)
         elif retry is not None and retry.step != step.id:
             self._give_up(retry, failure)
@@ -178,7 +177,7 @@ class Flow:
         if count > limit:
             self.tell(step, f"{named}: its {limit} retries are used up")
             return False
-        if failure.fate == "effect" and not outcomes.may_resend(step):
+        if failure.fate == "effect" and not outcomes.is_repeatable(step):
             self.tell(step, f"{named}: not retried, {failure.hint}", "warning")
             return False
         try:
@@ -250,7 +249,9 @@ class Flow:
             self._end(Failure("loop-limit", message, step.id), exchange)
             return False
         delay = outcomes.retry_delay(None, exchange, self._clock(), self._loop_pause)
-        self._pause(delay, f"visit {visit} of {target} in {delay:g} s")
+        reason = f"visit {visit} of {target} in {delay:g} s"
+        self._pause(delay, reason)
+        self.tell(step, reason)
         return True
 
     def _pause(self, seconds: float, reason: str) -> None:
@@ -335,7 +336,7 @@ class Flow:
         failure = outcomes.called_failure(
             self._stack.frame.step, frame.workflow, returned.failure, effect=returned.effect
         )
-        if frame.purpose == "dependency" or failure.code == outcomes.OUTCOME_UNKNOWN or retry is None:
+        if frame.purpose == "dependency" or failure.code in outcomes.FINAL or retry is None:
             self._end(failure, returned.exchange)
         else:
             self._give_up(retry, failure)

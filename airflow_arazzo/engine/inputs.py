@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 
 from airflow_arazzo.description.diagnostics import Diagnostic, Severity, did_you_mean
-from airflow_arazzo.expression.jsonvalue import decode_json
+from airflow_arazzo.expression.jsonvalue import LARGEST_EXPONENT, decode_json, encode_json
 from airflow_arazzo.expression.pointer import format_pointer
 from airflow_arazzo.plan.model import Workflow
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DECIMAL = re.compile(r"Decimal\('([^']*)'\)")
+_LONGEST = 200
 
 
 class InvalidInputs(Exception):
@@ -49,7 +56,7 @@ def prepare_inputs(
             findings.append(_finding("wrong-input", f"input {name!r} {error}"))
     for name, schema in properties.items():
         if name not in values and isinstance(schema, dict) and "default" in schema:
-            values[name] = schema["default"]
+            values[name] = exact(schema["default"], schema)
     findings += _schema_findings(workflow, values)
     if findings:
         raise InvalidInputs(findings)
@@ -111,20 +118,21 @@ def exact(value: Any, schema: Any = None) -> Any:
         raise ValueError(f"is {type(value).__name__}, which JSON does not know")
     if not value.is_finite():
         raise ValueError(f"is {value}, which is not a number that JSON knows")
-    declared = schema.get("type") if isinstance(schema, dict) else None
-    integral = declared == "integer" or (isinstance(declared, list) and "integer" in declared)
-    return int(value) if integral and value == value.to_integral_value() else value
+    if value.adjusted() > LARGEST_EXPONENT:
+        raise ValueError(f"is {value}, which has too many digits")
+    integral = "integer" in _kinds(schema) and value == value.to_integral_value()
+    return int(value) if integral else value
 
 
 def cast_text(text: str, schema: Any) -> Any:
     """The value that a rendered text stands for, as the type of its schema says.
 
-    A text for ``string`` stays as it is; an empty text for any other type is None.
+    A text for ``string`` stays as it is; an empty text for any other type is None. Numbers are written as
+    in JSON, also with a plus sign or without digits before or behind the point: ``1_000`` is none.
 
     :raises ValueError: when the text is no such value.
     """
-    declared = schema.get("type") if isinstance(schema, dict) else None
-    kinds = [declared] if isinstance(declared, str) else list(declared or ())
+    kinds = _kinds(schema)
     if not kinds or "string" in kinds:
         return text
     stripped = text.strip()
@@ -132,42 +140,97 @@ def cast_text(text: str, schema: Any) -> Any:
         return None
     if "boolean" in kinds and stripped.casefold() in ("true", "false"):
         return stripped.casefold() == "true"
-    if "integer" in kinds or "number" in kinds:
+    if ("integer" in kinds or "number" in kinds) and _NUMBER.fullmatch(stripped):
+        return int(stripped) if stripped.lstrip("+-").isdigit() else exact(Decimal(stripped), schema)
+    if {"array", "object"} & set(kinds):
         try:
-            number = Decimal(stripped)
-        except InvalidOperation:
-            raise ValueError(f"is {text!r}, expected {' or '.join(kinds)}") from None
-        return int(stripped) if stripped.lstrip("+-").isdigit() else exact(number, schema)
-    try:
-        return decode_json(stripped)
-    except ValueError:
-        raise ValueError(f"is {text!r}, expected {' or '.join(kinds)} as JSON") from None
+            return decode_json(stripped)
+        except ValueError:
+            raise ValueError(f"is {text!r}, expected {' or '.join(kinds)} as JSON") from None
+    raise ValueError(f"is {text!r}, expected {' or '.join(kinds)}")
+
+
+def _kinds(schema: Any) -> tuple[str, ...]:
+    """Names of the types that a schema allows, as far as it says, alternatives included."""
+    if not isinstance(schema, dict):
+        return ()
+    declared = schema.get("type")
+    kinds = [declared] if isinstance(declared, str) else list(declared or ())
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        for part in schema.get(keyword) or ():
+            kinds += _kinds(part)
+    return tuple(dict.fromkeys(kinds))
 
 
 def _schema_findings(workflow: Workflow, values: dict[str, Any]) -> list[Diagnostic]:
     if not workflow.inputs:
         return []
-    validator = Draft202012Validator(workflow.inputs, format_checker=FormatChecker())
     try:
-        errors = sorted(validator.iter_errors(values), key=lambda error: [str(part) for part in error.path])
+        errors = sorted(
+            _validator(workflow.inputs).iter_errors(values), key=lambda error: [str(p) for p in error.path]
+        )
     except Exception as error:  # a schema that is wrong in itself must not look like a fault of the inputs
         return [_finding("input-schema", f"the inputs' schema cannot be applied: {error}")]
-    return [finding for error in errors for finding in _explained(error, workflow)]
+    properties = workflow.inputs.get("properties") or {}
+    # A schema that repeats itself, as parts of allOf do, says the same of the same value several times.
+    return list(dict.fromkeys(_explained(error, properties) for error in errors))
 
 
-def _explained(error: ValidationError, workflow: Workflow) -> list[Diagnostic]:
+def _validator(schema: dict[str, Any]) -> Validator:
+    """The validator of a schema; making one costs as much as several steps of a workflow.
+
+    A validator keeps its schema alive, so that no other can come to have the same id.
+    """
+    known = _validators.get(id(schema))
+    if known is None:
+        if len(_validators) >= _VALIDATORS:
+            _validators.clear()
+        known = _validators[id(schema)] = _Exact(schema, format_checker=_FORMATS)
+    return known
+
+
+def _is_integer(checker: Any, instance: Any) -> bool:
+    if isinstance(instance, Decimal):
+        return instance.is_finite() and instance == instance.to_integral_value()
+    return isinstance(instance, int) and not isinstance(instance, bool)
+
+
+_Exact = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+)
+_FORMATS = FormatChecker()
+_VALIDATORS = 64
+_validators: dict[int, Validator] = {}
+
+
+def _explained(error: ValidationError, properties: Mapping[str, Any]) -> Diagnostic:
     if error.validator == "required" and not error.path:
-        missing = [name for name in error.validator_value if name not in error.instance]
-        properties = workflow.inputs.get("properties") or {}
-        return [
-            _finding("missing-input", f"input {name!r} is required", _about(properties.get(name)))
-            for name in missing
-            if f"'{name}' is" in error.message
-        ]
+        name = next(n for n in _demanded(error) if error.message.startswith(repr(n)))
+        return _finding("missing-input", f"input {name!r} is required", _about(properties.get(name)))
     name = str(error.path[0]) if error.path else ""
     deeper = format_pointer(str(part) for part in list(error.path)[1:])
     where = f"input {name!r}{' at ' + deeper if deeper else ''}" if name else "the inputs"
-    return [_finding("wrong-input", f"{where}: {error.message}")]
+    hint = "leave it out" if error.instance is None and len(error.path) == 1 else ""
+    return _finding("wrong-input", f"{where}: {_message(error)}", hint)
+
+
+def _demanded(error: ValidationError) -> list[str]:
+    """The names that a failed ``required`` demands."""
+    return [str(name) for name in error.validator_value] if isinstance(error.validator_value, list) else []
+
+
+def _message(error: ValidationError) -> str:
+    """What is wrong with a value, as JSON would write it, and not at any length."""
+    if error.validator == "type":
+        declared = error.validator_value
+        kinds = [str(kind) for kind in declared] if isinstance(declared, list) else [str(declared)]
+        value = encode_json(error.instance).decode()
+        return f"{_shortened(value)} is not of type {' or '.join(kinds)}"
+    return _shortened(_DECIMAL.sub(r"\1", error.message))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def _about(schema: Any) -> str:

@@ -74,6 +74,9 @@ class Machine:
     :param within: steps of the outermost workflow that this machine runs; all when None.
     :param loop_pause: seconds between two visits of a step where nothing names a delay.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
+    :param ledger: whether requests go through a ledger, which knows by path and visit what took effect and
+        answers for that itself, and gives requests an idempotency key where the service honours one. More
+        may be retried then.
     """
 
     def __init__(
@@ -86,12 +89,14 @@ class Machine:
         within: frozenset[str] | None = None,
         loop_pause: float = LOOP_PAUSE,
         absent_text: Literal["fail", "empty"] = "fail",
+        ledger: bool = False,
     ) -> None:
         self.plan = plan
         self.state = state
         self.records: list[StepRecord] = []
         self._clock = clock
         self._absent_text = absent_text
+        self._ledger = ledger
         self._stack = Stack(plan, state, secrets or {}, absent_text)
         self._flow = Flow(self._stack, clock=clock, within=within, loop_pause=loop_pause)
         self._sent: Send | None = None
@@ -136,11 +141,21 @@ class Machine:
             raise RuntimeError("the machine did not ask for anything to be sent")
         self.state.in_flight = False
         if isinstance(outcome, TransportError):
-            failure = outcomes.transport_failure(sent.step, outcome)
+            failure = outcomes.transport_failure(sent.step, outcome, keyed=self._ledger)
             self._fail(sent.step, failure, Exchange(sent.request, None), {})
         else:
             self._judge(sent.step, Exchange(sent.request, outcome))
         self._settle()
+
+    def put_off(self, seconds: float, reason: str) -> None:
+        """Ask for the same request again later: it was not sent, because nobody can say yet if it may be.
+
+        :raises RuntimeError: when no request is under way.
+        """
+        if self._sent is None:
+            raise RuntimeError("the machine did not ask for anything to be sent")
+        self._sent = None
+        self.state.wake_at, self.state.reason = self._clock() + seconds, reason
 
     def secret_values(self) -> tuple[str, ...]:
         """Credentials that steps of this run have produced so far, to be masked wherever they appear."""
@@ -156,9 +171,7 @@ class Machine:
         assert isinstance(call, OperationCall)  # noqa: S101 - Flow.begin returns no other
         timeout = step.timeout_ms / 1000 if step.timeout_ms is not None else None
         try:
-            request = build_request(
-                call, self._stack.scope(), timeout=timeout, absent_text=self._absent_text
-            )
+            request = build_request(call, self._stack.scope(), timeout=timeout, absent_text=self._absent_text)
         except RequestError as error:
             self.state.in_flight = False
             failure = Failure(error.code, error.message, step.id, error.hint, fate="not-sent")
@@ -200,7 +213,7 @@ class Machine:
         code, message = ("output", problem) if passed else ("criteria", "; ".join(reasons))
         status = exchange.response.status if exchange.response else None
         effect = bool(back and back.effect)
-        failure = outcomes.response_failure(step, status, code, message, effect=effect)
+        failure = outcomes.response_failure(step, status, code, message, effect=effect, keyed=self._ledger)
         self._fail(step, failure, exchange, outputs)
 
     def _outputs(self, step: Step, scope: RunScope, called: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -217,15 +230,13 @@ class Machine:
         return outputs, problem
 
     def _succeed(self, step: Step, exchange: Exchange, outputs: dict[str, Any]) -> None:
-        if outcomes.leaves_effect(step, None):
+        if not self._ledger and outcomes.leaves_effect(step, None):
             self._stack.frame.effect = True
         self._record(step, exchange, outputs, None)
         self._flow.succeeded(step, exchange, outputs)
 
-    def _fail(
-        self, step: Step, failure: Failure, exchange: Exchange | None, outputs: dict[str, Any]
-    ) -> None:
-        if outcomes.leaves_effect(step, failure):
+    def _fail(self, step: Step, failure: Failure, exchange: Exchange | None, outputs: dict[str, Any]) -> None:
+        if not self._ledger and outcomes.leaves_effect(step, failure):
             self._stack.frame.effect = True
         self._record(step, exchange, outputs, failure)
         self._flow.failed(step, failure, exchange, outputs)

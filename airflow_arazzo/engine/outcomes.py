@@ -32,6 +32,11 @@ OUTCOME_UNKNOWN = "outcome-unknown"
 """Code of the failure after which nothing more is sent: a request that must not be repeated has a fate that
 nobody knows."""
 
+FINAL = frozenset({OUTCOME_UNKNOWN, "other-request", "ledger-unavailable"})
+"""Codes of failures after which no action of the document runs: it would act without knowing what was
+billed. The last two are the ledger's: the same effect was asked for with another request before, or nobody
+can say because the ledger cannot be reached."""
+
 LONGEST_RETRY_AFTER = 24 * 3600.0
 """Seconds. A service that asks for more is asked again after a day."""
 
@@ -40,25 +45,41 @@ _TOOK_EFFECT = "the request took effect; it is not sent again"
 _TOOK_EFFECT_BEFORE = "requests that the workflow sent took effect; they are not sent again"
 
 
-def may_resend(step: Step) -> bool:
-    """Whether a step's request may be sent again although it may have taken effect already.
+def is_repeatable(step: Step) -> bool:
+    """Whether a step's request does the same when it is sent twice, whatever became of the first.
 
     A step that calls a workflow has no request; what it called says for itself whether it had an effect.
     """
     return isinstance(step.call, OperationCall) and step.call.method in IDEMPOTENT_METHODS
 
 
+def may_resend(step: Step, *, keyed: bool = False) -> bool:
+    """Whether a step's request may be sent again while it is not known what became of it.
+
+    :param keyed: whether requests carry an idempotency key where the service honours one.
+    """
+    honoured = keyed and isinstance(step.call, OperationCall) and step.call.idempotency is not None
+    return honoured or is_repeatable(step)
+
+
 def leaves_effect(step: Step, failure: Failure | None) -> bool:
     """Whether a step's operation may have changed something that a repetition would change again."""
-    once_only = isinstance(step.call, OperationCall) and not may_resend(step)
+    once_only = isinstance(step.call, OperationCall) and not is_repeatable(step)
     return once_only and (failure is None or failure.fate in ("effect", "unknown"))
 
 
-def transport_failure(step: Step, error: TransportError) -> Failure:
-    """The failure of a step that got no response, or not all of it."""
+def transport_failure(step: Step, error: TransportError, *, keyed: bool = False) -> Failure:
+    """The failure of a step that got no response, or not all of it.
+
+    :param keyed: as for :func:`may_resend`.
+    """
+    code = getattr(error, "code", "")
     if isinstance(error, NotSent):
-        return Failure(getattr(error, "code", "") or "not-sent", str(error), step.id, fate="not-sent")
-    return response_failure(step, getattr(error, "status", None), "no-response", str(error), effect=False)
+        return Failure(code or "not-sent", str(error), step.id, fate="not-sent")
+    if code == OUTCOME_UNKNOWN:
+        return Failure(code, str(error), step.id, _LOOK_IT_UP, fate="unknown")
+    status = getattr(error, "status", None)
+    return response_failure(step, status, "no-response", str(error), effect=False, keyed=keyed)
 
 
 def _fate(status: int | None) -> Fate:
@@ -79,8 +100,8 @@ def called_failure(step_id: str, workflow: str, failure: Failure, *, effect: boo
     """
     inner = f", step {failure.step!r}" if failure.step else ""
     message = f"workflow {workflow!r}{inner}: {failure.message}"
-    if failure.code == OUTCOME_UNKNOWN:
-        return Failure(failure.code, message, step_id, failure.hint, "unknown", failure.status)
+    if failure.code in FINAL:
+        return Failure(failure.code, message, step_id, failure.hint, failure.fate, failure.status)
     if effect:
         hint = failure.hint if failure.fate == "effect" else _TOOK_EFFECT_BEFORE
         return Failure(failure.code, message, step_id, hint, "effect", failure.status)
@@ -102,21 +123,24 @@ def default_verdict(exchange: Exchange) -> tuple[bool, list[Verdict]]:
     return passed, [Verdict(passed, f"status {status} is {'' if passed else 'not '}2xx (no successCriteria)")]
 
 
-def response_failure(step: Step, status: int | None, code: str, message: str, *, effect: bool) -> Failure:
+def response_failure(
+    step: Step, status: int | None, code: str, message: str, *, effect: bool, keyed: bool = False
+) -> Failure:
     """The failure of a step whose response, or called workflow, is not what it should be.
 
     :param status: of the response; None when there was none.
     :param code: of the failure, unless the request's outcome is unknown.
     :param effect: whether something was sent in the called workflow that must not be repeated.
+    :param keyed: as for :func:`may_resend`.
     """
     if not isinstance(step.call, OperationCall):
         hint = _TOOK_EFFECT_BEFORE if effect else ""
         return Failure(code, message, step.id, hint, fate="effect" if effect else "", status=status)
     fate = _fate(status)
-    if fate == "unknown" and not may_resend(step):
+    if fate == "unknown" and not may_resend(step, keyed=keyed):
         unknown = f"{message}; whether the request took effect is unknown"
         return Failure(OUTCOME_UNKNOWN, unknown, step.id, _LOOK_IT_UP, fate=fate, status=status)
-    hint = _TOOK_EFFECT if fate == "effect" and not may_resend(step) else ""
+    hint = _TOOK_EFFECT if fate == "effect" and not is_repeatable(step) else ""
     return Failure(code, message, step.id, hint, fate=fate, status=status)
 
 

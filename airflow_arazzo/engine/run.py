@@ -13,7 +13,9 @@ from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.inputs import prepare_inputs
 from airflow_arazzo.engine.journal import Failure, StepRecord
 from airflow_arazzo.engine.machine import LOOP_PAUSE, Done, Machine, Send, Wait, begin
-from airflow_arazzo.engine.messages import NotSent, Request, Response, TransportError
+from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response, TransportError
+from airflow_arazzo.engine.outcomes import ended, may_resend
+from airflow_arazzo.engine.preflight import CannotRun, check_requests
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.transport import Transport
@@ -109,9 +111,14 @@ async def drive(
 
 
 def sender(transport: Transport, plan: Plan, connections: Mapping[str, Connection]) -> Exchange:
-    """An exchange over a transport, with the connection of each request's source."""
+    """An exchange over a transport, with the connection of each request's source.
+
+    It knows nothing of earlier requests: one that may have left before is sent only if it may be repeated.
+    """
 
     async def send(command: Send) -> Response:
+        if command.again and not may_resend(command.step):
+            raise OutcomeUnknown("the run was interrupted while the request was under way")
         source = command.request.source
         return await transport.send(command.request, plan.sources[source], connections[source])
 
@@ -132,9 +139,13 @@ async def run_plan(
     :raises InvalidInputs: before anything is sent, when the inputs do not fit.
     """
     prepared = prepare_inputs(plan.root, inputs)
+    hidden = [secret for connection in connections.values() for secret in connection.secret_values()]
     try:
         secrets = secret_inputs(plan, connections)
-        check_credentials(plan, connections)
+        check_requests(plan, prepared, secrets, absent_text=absent_text)
+        hidden += check_credentials(plan, connections)
+    except CannotRun as error:
+        return _redacted(RunResult("failed", {}, (), error.failure), hidden)
     except NotSent as error:
         return RunResult("failed", {}, (), Failure("credentials", str(error), fate="not-sent"))
     machine = Machine(
@@ -149,14 +160,13 @@ async def run_plan(
         done = await drive(machine, sender(transport, plan, connections))
     if isinstance(done, Wait):
         raise RuntimeError("a run without a bound on waiting does not stop to wait")
-    hidden = [secret for connection in connections.values() for secret in connection.secret_values()]
     result = RunResult(
         "succeeded" if done.status == "succeeded" else "failed",
         dict(done.outputs),
         tuple(machine.records),
-        done.failure,
+        done.failure and ended(done.failure, done.ended_by),
     )
-    return _redacted(result, hidden)
+    return _redacted(result, [*hidden, *machine.secret_values()])
 
 
 def _redacted(result: RunResult, secrets: list[str]) -> RunResult:
@@ -178,7 +188,10 @@ def _redacted(result: RunResult, secrets: list[str]) -> RunResult:
 
 
 def _redacted_failure(failure: Failure | None, secrets: list[str]) -> Failure | None:
-    return failure and msgspec.structs.replace(failure, message=redact(failure.message, secrets))
+    if failure is None:
+        return None
+    message, hint = redact(failure.message, secrets), redact(failure.hint, secrets)
+    return msgspec.structs.replace(failure, message=message, hint=hint)
 
 
 def redact_value(value: Any, secrets: list[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_arazzo.engine.messages import Request, Response
@@ -48,7 +49,7 @@ class RunScope:
         plan: Plan,
         frame: Frame,
         finished: dict[str, Finished],
-        secrets: dict[tuple[str, str], str],
+        secrets: Mapping[tuple[str, str], str],
         exchange: Exchange | None = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:

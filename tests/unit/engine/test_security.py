@@ -3,11 +3,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_arazzo.engine.connection import BadConnection, Connection
+from airflow_arazzo.engine.credentials import Credentials
+from airflow_arazzo.engine.digest import DigestUser
 from airflow_arazzo.engine.messages import NotSent, Request
-from airflow_arazzo.engine.security import Credentials, MissingCredential, authenticate
+from airflow_arazzo.engine.security import MissingCredential, authenticate
 from airflow_arazzo.plan.model import SchemeUse, SecurityScheme, Source
 
 KEY = "sk_live_abc"
@@ -23,6 +26,10 @@ SCHEMES = {
     "inferred": SecurityScheme("apiKey", place="header", parameter="Authorization", prefix="Token "),
     "oauth": SecurityScheme("oauth2", flow="clientCredentials", token_url="https://h/token"),
     "oidc": SecurityScheme("openIdConnect"),
+    "foreign": SecurityScheme("oauth2", flow="clientCredentials", token_url="https://elsewhere/token"),
+    "ropc": SecurityScheme("oauth2", flow="password", token_url="https://h/token"),
+    "code": SecurityScheme("oauth2", flow="authorizationCode", token_url="https://h/token"),
+    "hoba": SecurityScheme("http", scheme="hoba"),
     "mtls": SecurityScheme("mutualTLS"),
 }
 SOURCE = Source("stripe", schemes=SCHEMES)
@@ -61,6 +68,7 @@ OWN_BASIC = {"basic": {"login": "u", "password": "p"}}
 PASSWORD = connection(password=KEY)
 LOGIN = connection(login="me", password=KEY)
 NOTHING = connection()
+CLIENT = connection(client_id="id", client_secret="client-secret")
 
 
 @pytest.mark.parametrize(
@@ -229,15 +237,24 @@ def test_fetched_tokens_are_used() -> None:
         (request("mtls"), PASSWORD, ["extra 'cert'"]),
         (request("header+query"), PASSWORD, ["extra 'schemes'", "'header' and 'query' need a value each"]),
         (request("header"), connection(schemes={"header": {"login": "x"}}), ["extra 'schemes.header.value'"]),
-        (request("digest"), LOGIN, ["not supported yet", "digest", "basic, bearer"]),
-        (request("digest"), connection(schemes={"digest": {"value": "x"}}), ["not supported yet", "digest"]),
+        (request("hoba"), LOGIN, ["not supported yet", "hoba", "basic, digest, bearer"]),
+        (request("hoba"), connection(schemes={"hoba": {"value": "x"}}), ["not supported yet", "hoba"]),
+        (request("digest"), PASSWORD, ["fill login and password"]),
+        (request("digest"), connection(login="me"), ["fill login and password"]),
         (
-            request("oauth"),
-            connection(client_id="a", client_secret="b"),
-            ["not supported yet", "OAuth2", "password"],
+            request("digest"),
+            connection(schemes={"digest": {"login": "x"}}),
+            ["'schemes.digest.login' and '.password'"],
         ),
-        (request("oauth"), LOGIN, ["not supported yet", "OAuth2"]),
-        (request("oidc"), connection(client_id="a"), ["not supported yet", "OpenID Connect"]),
+        (request("basic+digest"), LOGIN, ["'basic' and 'digest' need a value each"]),
+        (request("oauth"), connection(client_id="a"), ["extras 'client_id' and 'client_secret'"]),
+        (request("oauth"), LOGIN, ["extras 'client_id' and 'client_secret'", "access token into password"]),
+        (request("oidc"), connection(client_id="a"), ["extras 'client_id' and 'client_secret'"]),
+        (request("oidc"), CLIENT, ["extra 'token_url'"]),
+        (request("foreign"), CLIENT, ["'token_origin' or 'token_url'", "https://elsewhere", "not the conn"]),
+        (request("ropc"), CLIENT, ["fill login and password"]),
+        (request("ropc+basic"), LOGIN, ["'basic' and 'ropc' need a value each"]),
+        (request("code"), CLIENT, ["extra 'refresh_token'", "authorizationCode"]),
         (request("unknown"), PASSWORD, ["no security scheme 'unknown'"]),
         (request(credentials=("header",)), NOTHING, ["'header'"]),
         (request("", credentials=("header",)), NOTHING, ["'header'"]),
@@ -269,6 +286,54 @@ def test_values_that_cannot_be_sent_are_not_shown(scheme: str, fields: dict[str,
         authenticate(request(scheme), SOURCE, connection(**fields))
     for value in fields.values():
         assert value not in str(caught.value)
+
+
+def test_a_token_to_be_fetched_is_asked_for() -> None:
+    found = authenticate(request("oauth"), SOURCE, CLIENT)
+    assert found.headers == ()
+    assert found.token is not None
+    assert (found.token.scheme, found.token.grant.url) == ("oauth", "https://h/token")
+    assert not found.is_empty()
+    assert {"client-secret"} < set(found.secrets)
+    sent = found.with_token("fetched")
+    assert sent.headers == (("Authorization", "Bearer fetched"),)
+    assert "fetched" in sent.secrets
+    assert "client-secret" not in repr((found, found.token, sent))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "token"),
+    [
+        # a token that is there is not fetched
+        (request("oauth"), PASSWORD, None),
+        (request("oauth"), connection(client_id="a", schemes={"oauth": {"value": "fixed"}}), None),
+        (request("oauth"), connection(client_id="a", schemes={"oauth": {"password": "fixed"}}), None),
+        (request("oauth", headers=(("Authorization", "Bearer of-a-step"),)), CLIENT, None),
+        # what the connection holds decides between alternatives
+        (request("oauth", "header"), PASSWORD, None),
+        (request("header", "oauth"), CLIENT, "oauth"),
+        (request("basic", "oauth"), connection(login="a", password=KEY, client_id="b"), None),
+        (request("basic", "oauth"), msgspec.structs.replace(CLIENT, login="a", password=KEY), "oauth"),
+        (request("foreign", "oauth"), CLIENT, "oauth"),
+        (request("ropc"), LOGIN, "ropc"),
+        (request("code"), connection(refresh_token="long-lived"), "code"),
+        # login and password serve another scheme beside a token that does without them
+        (request("oauth+header"), msgspec.structs.replace(CLIENT, password=KEY), "oauth"),
+    ],
+)
+def test_which_token_is_fetched(asked: Request, given: Connection, token: str | None) -> None:
+    found = authenticate(asked, SOURCE, given)
+    assert (found.token and found.token.scheme) == token
+
+
+def test_digest_adds_nothing_before_the_challenge() -> None:
+    for given in (LOGIN, connection(schemes={"digest": {"login": "me", "password": KEY}})):
+        found = authenticate(request("digest"), SOURCE, given)
+        assert found.headers == ()
+        assert found.digest == DigestUser("me", KEY)
+        assert not found.is_empty()
+        assert KEY in found.secrets
+        assert KEY not in repr(found.digest)
 
 
 def test_secrets_cover_what_is_derived() -> None:

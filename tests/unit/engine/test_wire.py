@@ -7,8 +7,8 @@ import pytest
 
 from airflow_arazzo import __version__
 from airflow_arazzo.engine.connection import BadConnection, Connection
+from airflow_arazzo.engine.credentials import Credentials
 from airflow_arazzo.engine.messages import NotSent, Request
-from airflow_arazzo.engine.security import Credentials
 from airflow_arazzo.engine.wire import base_url, prepare, wire_headers
 from airflow_arazzo.plan.model import SecurityScheme, Server, Source
 

@@ -8,13 +8,13 @@ from typing import Any, Literal
 from airflow.sdk import DAG
 
 from airflow_arazzo.docs import workflow_doc
-from airflow_arazzo.loading import PathLike, absolute, load
+from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, load
 from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.params import workflow_params
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.schedule import with_data_intervals
-from airflow_arazzo.tasks import build_tasks, check_names
+from airflow_arazzo.tasks import UnknownName, build_tasks, check_names
 
 
 class MissingInputs(ValueError):
@@ -26,7 +26,8 @@ class ArazzoDag(DAG):
 
     Inputs that are not given become params, so that the trigger form asks for them. DAGs are paused when
     they are created, unless ``is_paused_upon_creation`` says otherwise, and never retry by themselves a
-    request that may have taken effect. Every other argument of :class:`airflow.sdk.DAG` is passed on.
+    request that may have taken effect. A cron text, preset or ``timedelta`` as schedule gives every run the
+    data interval of its period. Every other argument of :class:`airflow.sdk.DAG` is passed on.
 
     :param document: the Arazzo document; a relative path starts from the folder of the calling file.
     :param workflow_id: needed when the document has several workflows.
@@ -38,7 +39,7 @@ class ArazzoDag(DAG):
     :param source_path: folders to search for source descriptions, relative to the document's folder.
     :param strict: whether warnings of the compiler are errors.
     :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
-    :param pool: the pool of all tasks.
+    :param pool: the pool of all tasks; it wins over ``default_args``.
     :raises BrokenDocument: when the document does not compile.
     :raises MissingInputs: for a schedule without values for all required inputs.
     :raises UnknownName: for inputs or connections that the workflow does not have.
@@ -59,14 +60,16 @@ class ArazzoDag(DAG):
         pool: str | None = None,
         **kwargs: Any,
     ) -> None:
-        path, caller = absolute(document, depth=kwargs.pop("_depth", 1))
-        plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
         given = dict(inputs or {})
-        check_names(plan, given, connections or {})
-        kwargs = _dag_arguments(plan, given, kwargs)
-        if pool is not None:
-            kwargs["default_args"] = {"pool": pool, **kwargs.get("default_args", {})}
-        super().__init__(dag_id or task_names([plan.root.id])[0], **kwargs)
+        try:
+            path, caller = absolute(document)
+            plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+            check_names(plan, given, connections or {})
+            arguments = _dag_arguments(plan, given, pool, kwargs)
+        except (BrokenDocument, MissingInputs, UnknownName) as error:
+            # Airflow shows the last frames of the traceback: the DAG file's should be among them.
+            raise error.with_traceback(None) from None
+        super().__init__(dag_id or task_names([plan.root.id])[0], **arguments)
         self.fileloc = caller
         self.plan = plan
         with self:
@@ -75,16 +78,22 @@ class ArazzoDag(DAG):
             )
 
 
-def _dag_arguments(plan: Plan, given: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _dag_arguments(
+    plan: Plan, given: Mapping[str, Any], pool: str | None, kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Arguments for :class:`airflow.sdk.DAG`, with what a workflow knows filled in."""
     arguments = dict(kwargs)
-    start = arguments.get("start_date")
-    schedule = with_data_intervals(arguments.get("schedule"), getattr(start, "tzinfo", None) or "UTC")
-    arguments["schedule"] = schedule
-    params = {**workflow_params(plan.root, given), **(arguments.get("params") or {})}
+    defaults = dict(arguments.get("default_args") or {})
+    if pool is not None:
+        defaults["pool"] = pool
+    start = arguments.get("start_date") or defaults.get("start_date")
+    schedule = with_data_intervals(arguments.get("schedule"), start)
+    own_params = arguments.get("params") or {}
     if schedule is not None:
-        _check_values(plan, given, arguments.get("params") or {})
-    arguments["params"] = params
+        _check_values(plan, given, own_params)
+    arguments["schedule"] = schedule
+    arguments["default_args"] = defaults
+    arguments["params"] = {**workflow_params(plan.root, given), **own_params}
     arguments.setdefault("description", plan.root.summary or None)
     arguments.setdefault("doc_md", workflow_doc(plan))
     arguments.setdefault("is_paused_upon_creation", True)

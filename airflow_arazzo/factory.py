@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import get_parsing_context
 
-from airflow_arazzo.dag import ArazzoDag
+from airflow_arazzo.dag import ArazzoDag, MissingInputs
 from airflow_arazzo.description.diagnostics import DocumentError
-from airflow_arazzo.loading import BrokenDocument, PathLike, absolute
+from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, broken
 from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.plan.compiler import workflow_ids
+from airflow_arazzo.tasks import UnknownName
 
 
 def arazzo_dags(
@@ -33,25 +35,24 @@ def arazzo_dags(
     :return: DAGs by workflow id. They register themselves; nothing needs to be done with them.
     :raises BrokenDocument: when the document cannot be read, or a workflow does not compile.
     """
-    path, _ = absolute(document, depth=1)
+    path, _ = absolute(document)
     wanted = get_parsing_context().dag_id
-    chosen = list(workflows) if workflows is not None else list(_ids(path))
+    own = workflows or {}
+    chosen = list(_ids(path) if workflows is None else workflows)
     ids = dict(zip(chosen, task_names(chosen), strict=True))
     dags: dict[str, ArazzoDag] = {}
-    for workflow_id in chosen:
-        arguments = {
-            "dag_id": dag_id_prefix + ids[workflow_id],
-            **kwargs,
-            **(workflows or {}).get(workflow_id, {}),
-        }
-        if wanted is None or arguments["dag_id"] == wanted:
-            dags[workflow_id] = ArazzoDag(path, workflow_id, _depth=2, **arguments)
+    try:
+        for workflow_id in chosen:
+            arguments = {"dag_id": dag_id_prefix + ids[workflow_id], **kwargs, **own.get(workflow_id, {})}
+            if wanted is None or arguments["dag_id"] == wanted:
+                dags[workflow_id] = ArazzoDag(path, workflow_id, **arguments)
+    except (BrokenDocument, MissingInputs, UnknownName) as error:
+        raise error.with_traceback(None) from None
     return dags
 
 
-def _ids(path: Any) -> tuple[str, ...]:
+def _ids(path: Path) -> tuple[str, ...]:
     try:
         return workflow_ids(path)
     except DocumentError as error:
-        found = "\n".join(str(diagnostic) for diagnostic in error.diagnostics)
-    raise BrokenDocument(f"{path.name} cannot be read:\n{found}")
+        raise broken(path, error) from None

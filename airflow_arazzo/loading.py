@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.plan.cache import load_plan
@@ -40,15 +41,31 @@ def load(
     try:
         return load_plan(document, workflow_id, options)
     except DocumentError as error:
-        found = "\n".join(str(diagnostic) for diagnostic in error.diagnostics)
-    raise BrokenDocument(f"{document.name} does not compile:\n{found}")
+        raise broken(document, error) from None
 
 
-def absolute(document: PathLike, *, depth: int) -> tuple[Path, str]:
-    """The document's path, and the file of the caller, which a relative path starts from.
+def broken(document: Path, error: DocumentError) -> BrokenDocument:
+    """The error that Airflow shows for a document that does not compile: everything found, a line each."""
+    found = "\n".join(str(diagnostic) for diagnostic in error.diagnostics)
+    return BrokenDocument(f"{document.name} does not compile:\n{found}")
 
-    :param depth: how many calls lie between this one and the DAG file.
+
+def absolute(document: PathLike) -> tuple[Path, str]:
+    """The document's path, and the DAG file: the caller outside of this package.
+
+    A relative path starts from the DAG file's folder.
     """
-    caller = sys._getframe(depth + 1).f_code.co_filename
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_own(frame.f_code.co_filename):
+        frame = frame.f_back
+    caller = frame.f_code.co_filename if frame is not None else ""
     path = Path(document)
     return (path if path.is_absolute() else Path(caller).parent / path), caller
+
+
+def _is_own(file: str) -> bool:
+    # The initialiser that attrs generates for a class has a file name like this one.
+    return file.startswith("<attrs generated") or Path(file).is_relative_to(_PACKAGE)
+
+
+_PACKAGE = Path(__file__).parent

@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from airflow_arazzo.engine.inputs import allows_null
 from airflow_arazzo.plan.model import Workflow
 
 
@@ -31,7 +30,7 @@ def workflow_params(workflow: Workflow, bound: Iterable[str] = ()) -> dict[str, 
 
 def input_param(name: str, schema: Mapping[str, Any], *, required: bool) -> Param:
     """A param for one input."""
-    form = {key: plain_json(value) for key, value in schema.items() if key not in ("default", "description")}
+    form = plain_json({key: value for key, value in _without_fractions(schema).items() if key not in _TAKEN})
     form.setdefault("title", name)
     description = str(schema["description"]).strip() if "description" in schema else None
     if "default" in schema:
@@ -42,22 +41,43 @@ def input_param(name: str, schema: Mapping[str, Any], *, required: bool) -> Para
 
 
 def _with_null(form: dict[str, Any]) -> dict[str, Any]:
-    """The schema, null allowed."""
-    if allows_null(form) or not {"type", "enum", "const", "anyOf", "oneOf", "allOf", "not"} & form.keys():
+    """The schema, null allowed. The trigger form goes by the outermost type and enum, so those stay."""
+    if not (_DECIDING | {"type", "enum"}) & form.keys():
         return form
-    if "type" not in form and "enum" not in form:
-        keep = {
-            key: value for key, value in form.items() if key in ("title", "format", "examples", "section")
-        }
-        rest = {key: value for key, value in form.items() if key not in keep}
-        return {**keep, "anyOf": [rest, {"type": "null"}]}
     widened = dict(form)
     declared = form.get("type")
-    if declared is not None:
-        widened["type"] = [*([declared] if isinstance(declared, str) else declared), "null"]
+    kinds = [declared] if isinstance(declared, str) else list(declared or ())
+    if kinds:
+        widened["type"] = [*kinds, *(["null"] if "null" not in kinds else [])]
     if "enum" in form:
-        widened["enum"] = [*form["enum"], None]
+        widened["enum"] = [*form["enum"], *([None] if None not in form["enum"] else [])]
+    deciding = {name: widened.pop(name) for name in _DECIDING & form.keys()}
+    if deciding:
+        widened["anyOf"] = [deciding, {"type": "null"}]
     return widened
+
+
+_TAKEN = frozenset({"default", "description", "source", "schema"})
+"""Names that are arguments of :class:`airflow.sdk.Param` itself."""
+
+_DECIDING = frozenset({"const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else"})
+"""Keywords that can refuse null whatever the type says."""
+
+
+def _without_fractions(schema: Any) -> Any:
+    """The schema without ``multipleOf`` 0.01 and its kin: with floats, 10.10 is no multiple of that.
+
+    The engine checks it before anything is sent, with decimals.
+    """
+    if isinstance(schema, dict):
+        return {
+            key: _without_fractions(member)
+            for key, member in schema.items()
+            if not (key == "multipleOf" and isinstance(member, Decimal | float) and member % 1)
+        }
+    if isinstance(schema, list | tuple):
+        return [_without_fractions(item) for item in schema]
+    return schema
 
 
 def plain_json(value: Any) -> Any:

@@ -7,19 +7,21 @@ from typing import Any, Literal
 
 from airflow.sdk import TaskGroup, XComArg
 
-from airflow_arazzo.loading import PathLike, absolute, load
+from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
 from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.tasks import build_tasks, check_names
+from airflow_arazzo.tasks import UnknownName, add_outputs_task, build_tasks, check_names
 
 
 class ArazzoTaskGroup(TaskGroup):
     """A task group that runs one workflow of an Arazzo document.
 
-    Inputs come from ``inputs`` alone. Whether a failed workflow fails the run is up to the host DAG, whose
-    leaves decide its state: let nothing with a trigger rule such as ``all_done`` follow the group unless it
-    fails on its own when the group did.
+    Inputs come from ``inputs`` alone. Where the workflow can take several ways, a task ``outputs`` comes
+    last, so that tasks after the group are not skipped with the way that was not taken.
+
+    Whether a failed workflow fails the run is up to the host DAG, whose leaves decide its state: let nothing
+    with a trigger rule such as ``all_done`` follow the group unless it fails on its own when the group did.
 
     :param document: the Arazzo document; a relative path starts from the folder of the calling file.
     :param workflow_id: needed when the document has several workflows.
@@ -48,9 +50,13 @@ class ArazzoTaskGroup(TaskGroup):
         absent_text: Literal["fail", "empty"] = "fail",
         **kwargs: Any,
     ) -> None:
-        path, _ = absolute(document, depth=1)
-        plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
-        check_names(plan, inputs or {}, connections or {})
+        try:
+            path, _ = absolute(document)
+            plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+            check_names(plan, inputs or {}, connections or {})
+        except (BrokenDocument, UnknownName) as error:
+            # Airflow shows the last frames of the traceback: the DAG file's should be among them.
+            raise error.with_traceback(None) from None
         kwargs.setdefault("tooltip", plan.root.summary)
         super().__init__(group_id=group_id or task_names([plan.root.id])[0], **kwargs)
         self.plan = plan
@@ -59,15 +65,18 @@ class ArazzoTaskGroup(TaskGroup):
                 plan,
                 inputs=inputs or {},
                 connections=connections or {},
-                prefix=self.child_id("") if self.prefix_group_id else "",
                 use_params=False,
                 absent_text=absent_text,
             )
+            self._outputs = add_outputs_task(self.steps)
 
     @property
     def output(self) -> XComArg:
         """The workflow's outputs, for tasks downstream: an object by output name.
 
-        Of a workflow with several ends it is what its last task publishes.
+        Numbers that a float would change are objects ``{"$decimal": "10.10"}`` in it; see
+        :mod:`airflow_arazzo.operators.exchange`.
         """
+        if self._outputs is not None:
+            return XComArg(self._outputs)
         return XComArg(list(self.steps.values())[-1], key=WORKFLOW_OUTPUTS)

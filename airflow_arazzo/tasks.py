@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from airflow.sdk import TriggerRule
 
+from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.docs import step_doc
-from airflow_arazzo.operators.graph import Component, components
+from airflow_arazzo.operators.graph import Component, components, end_of, task_names
+from airflow_arazzo.operators.outputs import ArazzoOutputsOperator
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.plan.model import Plan, Step
 
@@ -35,8 +37,6 @@ def check_names(plan: Plan, inputs: Mapping[str, Any], connections: Mapping[str,
 
 
 def _unknown(argument: str, name: str, known: Mapping[str, Any]) -> str:
-    from airflow_arazzo.description.diagnostics import did_you_mean
-
     hint = did_you_mean(name, known)
     return f"{argument}: there is no {name!r}{f'; {hint}' if hint else ''}"
 
@@ -46,45 +46,56 @@ def build_tasks(
     *,
     inputs: Mapping[str, Any],
     connections: Mapping[str, str],
-    prefix: str = "",
     use_params: bool,
     absent_text: Literal["fail", "empty"],
 ) -> dict[str, ArazzoStepOperator]:
     """Make the tasks of a workflow in the DAG or task group that is being built, and join them.
 
-    :param prefix: what the surrounding task groups put before task ids, dot included.
-    :return: tasks by name.
+    :return: tasks by name, each after those it can follow.
     """
-    parts = components(plan.root)
-    homes = {step: prefix + part.name for part in parts for step in part.steps}
     by_id = {step.id: step for step in plan.root.steps}
     tasks: dict[str, ArazzoStepOperator] = {}
-    for part in parts:
+    for part in components(plan):
         tasks[part.name] = ArazzoStepOperator(
             task_id=part.name,
             plan=plan,
             component=part,
             inputs=inputs,
             connections=connections,
-            tasks=homes,
             use_params=use_params,
             absent_text=absent_text,
             doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps),
-            **_trigger_rule(part),
+            **_fixed(part),
             **_display_name(part, by_id),
         )
-        for name in part.upstream:
-            tasks[name] >> tasks[part.name]
+        for way in part.upstream:
+            tasks[way.task] >> tasks[part.name]
     return tasks
 
 
-def _trigger_rule(part: Component) -> dict[str, Any]:
-    """Where ways meet or part, tasks upstream may be skipped."""
-    return {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS} if part.asks else {}
+def add_outputs_task(tasks: Mapping[str, ArazzoStepOperator]) -> ArazzoOutputsOperator | None:
+    """Put a task behind tasks of a workflow that can end in several places; None where it ends in one."""
+    parts = [task.component for task in tasks.values()]
+    if not any(part.asks for part in parts):
+        return None
+    end = end_of(parts, task_names([*tasks, "outputs"])[-1])
+    task = ArazzoOutputsOperator(
+        task_id=end.name, component=end, doc_md="Outputs of the workflow, wherever it ends.", **_fixed(end)
+    )
+    for way in end.upstream:
+        tasks[way.task] >> task
+    return task
+
+
+def _fixed(part: Component) -> dict[str, Any]:
+    """Arguments that are not for ``default_args`` to choose: the way through the workflow hangs on them."""
+    # Where ways meet or part, tasks upstream may be skipped; nowhere may they have failed.
+    rule = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if part.asks else TriggerRule.ALL_SUCCESS
+    return {"trigger_rule": rule, "do_xcom_push": True, "multiple_outputs": False}
 
 
 def _display_name(part: Component, steps: Mapping[str, Step]) -> dict[str, Any]:
     """The step's own id where the task id had to differ from it, and what a loop consists of."""
-    if len(part.steps) > 1:
+    if part.is_loop:
         return {"task_display_name": "loop: " + ", ".join(part.steps)}
     return {"task_display_name": part.steps[0]} if part.steps[0] != part.name else {}

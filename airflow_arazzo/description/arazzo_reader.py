@@ -239,8 +239,10 @@ class _Reader:
         if target is None or value is None:
             return None
         kind, version = self.expression_type(
-            fields, "targetSelectorType", ("jsonpath", "xpath", "jsonpointer")
+            fields, "targetSelectorType", ("jsonpointer", "jsonpath", "xpath")
         )
+        if "targetSelectorType" in fields and not kind:
+            return None
         return ReplacementObject(target, kind, version, value, at)
 
     def expression_type(self, fields: Fields, member: str, kinds: tuple[str, ...]) -> tuple[str, str]:
@@ -257,11 +259,17 @@ class _Reader:
         return tuple(c for at in fields.array(member) if (c := self.criterion(at)))
 
     def criterion(self, at: Location) -> CriterionObject | None:
+        if isinstance(at.value, str):
+            hint = f"write 'condition: {at.value}'"
+            self.report.error("wrong-type", "expected a criterion as an object, found a text", at, hint)
+            return None
         fields = self.fields(at, "a criterion", "context", "condition", "type", "version")
         condition = fields.text_at("condition", required=True) if fields else None
         if fields is None or condition is None:
             return None
         kind, version = self.expression_type(fields, "type", ("simple", "regex", "jsonpath", "xpath"))
+        if "type" in fields and not kind:
+            return None
         return CriterionObject(
             condition, kind, version or fields.text("version"), fields.text_at("context"), at
         )

@@ -129,6 +129,11 @@ class Location:
                 yield self / index
 
 
+def is_within(at: Location, outer: Location) -> bool:
+    """Whether a location is in (or is) the value at another location."""
+    return at.document is outer.document and at.pointer[: len(outer.pointer)] == outer.pointer
+
+
 class Report:
     """Collects diagnostics, so that several are reported at once."""
 
@@ -192,7 +197,7 @@ def parse_document(data: bytes, path: Path, name: str) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
         raise _failure("not-utf8", "not UTF-8 text", name, line, column, "save it as UTF-8") from None
     digest = hashlib.sha256(data).hexdigest()
     value = _json(text, name) if _looks_like_json(path, text) else _yaml(text, name)

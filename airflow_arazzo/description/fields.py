@@ -93,7 +93,8 @@ class Fields:
             return ""
         if member.value not in options:
             message = f"{name!r} of {self.kind} is {member.value!r}, expected one of {', '.join(options)}"
-            self.report.error("wrong-value", message, member, did_you_mean(member.value, options))
+            hint = did_you_mean(member.value, options)
+            self.report.error("wrong-value", message, member, hint if "mean" in hint else "")
             return ""
         return str(member.value)
 

@@ -13,6 +13,7 @@ from airflow_arazzo.description.schemas import SchemaFacts
 from airflow_arazzo.description.sources import Library
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+PLACES = ("path", "query", "querystring", "header", "cookie")
 VERSION = re.compile(r"3\.[012](\.\d+)?(-.+)?\Z")
 
 
@@ -256,7 +257,7 @@ class _OperationReader:
         if not isinstance(at.value, dict):
             return None
         name, place = at.value.get("name"), at.value.get("in")
-        if not isinstance(name, str) or not isinstance(place, str):
+        if not isinstance(name, str) or place not in PLACES:
             return None
         content_type, schema = "", at.get("schema")
         content = at.get("content")

@@ -43,10 +43,20 @@ def _follow(reference: Location, library: Library) -> Location:
     for token in unquote(fragment).split("/")[1:] if fragment else []:
         name = token.replace("~1", "/").replace("~0", "~")
         try:
-            target = target / (int(name) if isinstance(target.value, list) else name)
+            target = target / (_index(name) if isinstance(target.value, list) else name)
         except (KeyError, IndexError, ValueError, TypeError):
             raise BrokenReference(reference, f"there is no {name!r} at #{fragment}") from None
     return target
+
+
+def _index(token: str) -> int:
+    """An index of an array in a JSON Pointer (RFC 6901, 4).
+
+    :raises ValueError: for anything else; ``-1`` counts from no end.
+    """
+    if not (token.isascii() and token.isdecimal()):
+        raise ValueError(token)
+    return int(token)
 
 
 def _other_document(url: str, reference: Location, library: Library) -> Document:

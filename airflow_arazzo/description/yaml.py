@@ -143,7 +143,7 @@ def _check_nesting(text: str) -> None:
         if isinstance(event, CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                mark = event.start_mark
+                mark: Any = event.start_mark
                 raise YamlProblem("too-deep", _TOO_DEEP, mark.line + 1, mark.column + 1)
         elif isinstance(event, CollectionEndEvent):
             depth -= 1
@@ -299,4 +299,4 @@ def _decimal(text: str) -> Decimal:
     if decimal is None or (decimal and abs(decimal.adjusted()) > MAX_EXPONENT):
         raise BadNumber(text, f"{text} is too far from one to be written without an exponent")
     decimal.lexeme = text
-    return Decimal(text) if str(decimal) == text else decimal
+    return Decimal(text) if format(decimal, "f") == text else decimal

@@ -20,6 +20,9 @@ from airflow_arazzo.engine.messages import NotSent
 CONNECTION_TYPES = ("arazzo", "http", "https", "generic")
 """Connection types whose fields are understood; an empty type is too."""
 
+_SECRET_KEYS = frozenset({"value", "password", "client_secret", "refresh_token"})
+"""Secret among the values of a security scheme."""
+
 _LOOPBACK = frozenset({"localhost", "::1"})
 
 
@@ -48,8 +51,14 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     :param proxies: proxy URL by scheme of the target (``http``, ``https``) or ``all``.
     :param trust_env: whether ``HTTP_PROXY`` and its kin apply.
     :param schemes: values of single security schemes, by scheme name; keys ``value``, ``login``,
-        ``password``.
+        ``password`` and those with which a token is fetched, which win over the attributes here.
     :param secrets: values of inputs that are secrets, by input name.
+    :param token_url: token endpoint, trusted with the client's secret because it is named here.
+    :param token_origin: origins, separated by blanks, of which a description may name the token endpoint.
+    :param token_auth: ``client_secret_basic`` (also when empty) or ``client_secret_post``.
+    :param scope: what to ask for, separated by blanks; empty for what each operation asks for.
+    :param follow_redirects: redirects to follow for one GET or HEAD request.
+    :param forbid_private: whether to refuse addresses that are not of the public Internet.
     :param server_variables: values of variables in the description's server URLs.
     """
 
@@ -66,8 +75,15 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     secrets: dict[str, str] = {}
     client_id: str = ""
     client_secret: str = ""
+    refresh_token: str = ""
     token_url: str = ""
+    token_origin: str = ""
+    token_auth: str = ""
     scope: str = ""
+    audience: str = ""
+    resource: str = ""
+    follow_redirects: int = 0
+    forbid_private: bool = False
     server_variables: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -80,11 +96,13 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
     def secret_values(self) -> tuple[str, ...]:
         """Everything that must never be shown. A login without a password is a key, so it counts."""
-        values = [self.password, self.client_secret, *self.secrets.values()]
+        values = [self.password, self.client_secret, self.refresh_token, *self.secrets.values()]
         if not self.password:
             values.append(self.login)
         for scheme in self.schemes.values():
-            values += [value for key, value in scheme.items() if key != "login" or not scheme.get("password")]
+            values += [value for key, value in scheme.items() if key in _SECRET_KEYS]
+            if not scheme.get("password"):
+                values.append(scheme.get("login", ""))
         for proxy in self.proxies.values():
             values.append(unquote(urlsplit(proxy).password or ""))
         return tuple(dict.fromkeys(value for value in values if value))
@@ -214,6 +232,17 @@ def origin_of(url: str) -> str:
     if (parts.scheme, port) in (("http", 80), ("https", 443)):
         port = None
     return f"{parts.scheme}://{_bracketed(host)}" + (f":{port}" if port else "")
+
+
+def channel_of(connection: Connection) -> tuple[Any, ...]:
+    """What decides whether two connections may share sockets: who they are, TLS settings, and egress."""
+    return (
+        connection.id,
+        connection.base_url,
+        connection.verify,
+        connection.certificate,
+        connection.forbid_private,
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -19,7 +19,26 @@ IGNORED_OF_HTTP = frozenset({"allow_redirects", "check_response", "max_redirects
 """Options of Airflow's HTTP hook without a meaning here: redirects are responses like any other, statuses
 are judged by the document, and responses are always read whole."""
 
-_SCHEME_KEYS = ("value", "login", "password")
+OAUTH_KEYS = (
+    "client_id",
+    "client_secret",
+    "refresh_token",
+    "token_url",
+    "token_origin",
+    "token_auth",
+    "scope",
+    "audience",
+    "resource",
+)
+"""Options with which a token is fetched; each may also stand in the values of a single scheme."""
+
+TOKEN_AUTH = ("client_secret_basic", "client_secret_post")
+"""How a client shows its secret at the token endpoint (RFC 7591, section 2); the first is the default."""
+
+MOST_REDIRECTS = 20
+"""Redirects that a connection may allow for one request."""
+
+_SCHEME_KEYS = ("value", "login", "password", *OAUTH_KEYS)
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +53,15 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     secrets: dict[str, str] = {}
     client_id: str = ""
     client_secret: str = ""
+    refresh_token: str = ""
     token_url: str = ""
+    token_origin: str = ""
+    token_auth: str = ""
     scope: str = ""
+    audience: str = ""
+    resource: str = ""
+    follow_redirects: int = 0
+    forbid_private: bool = False
     server_variables: dict[str, str] = {}
 
 
@@ -93,6 +119,47 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _redirects(value: Any) -> int:
+    try:
+        count = -1 if isinstance(value, bool) else int(str(value))
+    except ValueError:
+        count = -1
+    if not 0 <= count <= MOST_REDIRECTS:
+        raise ValueError(f"must be a whole number of redirects from 0 to {MOST_REDIRECTS}")
+    return count
+
+
+def _token_url(value: Any) -> str:
+    url = _text(value).strip()
+    if not _is_http(url) or urlsplit(url).fragment:
+        raise ValueError("must be an http or https URL without credentials and without a fragment")
+    return url
+
+
+def _token_origin(value: Any) -> str:
+    """Origins separated by blanks; what stands after host and port is refused, since it would not count."""
+    origins = _text(value).split()
+    for origin in origins:
+        if not _is_http(origin) or urlsplit(origin)._replace(scheme="", netloc="").geturl().strip("/"):
+            raise ValueError("must be an origin such as 'https://login.example.com', without a path")
+    return " ".join(origins)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and parts.username is None and not any(character.isspace() for character in url)
+
+
+def _token_auth(value: Any) -> str:
+    if value not in TOKEN_AUTH:
+        raise ValueError(f"must be {' or '.join(TOKEN_AUTH)}")
+    return str(value)
+
+
 def _verify(value: Any) -> bool | str:
     try:
         return _flag(value)
@@ -140,8 +207,21 @@ def _schemes(value: Any) -> dict[str, dict[str, str]]:
         for key in fields:
             if key not in _SCHEME_KEYS:
                 raise ValueError(f"has the unknown key '{key}' for scheme '{name}'")
-        checked[name] = {key: _text(field) for key, field in fields.items() if field not in (None, "")}
+        checked[name] = {key: _field(key, field) for key, field in fields.items() if field not in (None, "")}
     return checked
+
+
+def _field(key: str, value: Any) -> str:
+    """One value of a scheme, read as the option of the same name is."""
+    readers: dict[str, Callable[[Any], str]] = {
+        "token_url": _token_url,
+        "token_origin": _token_origin,
+        "token_auth": _token_auth,
+    }
+    try:
+        return readers.get(key, _text)(value)
+    except ValueError as error:
+        raise ValueError(f"has a '{key}' that {error}") from None
 
 
 def _mapping(value: Any) -> dict[str, str]:
@@ -173,8 +253,15 @@ _OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "secrets": ("secrets", _mapping),
     "client_id": ("client_id", _text),
     "client_secret": ("client_secret", _text),
-    "token_url": ("token_url", _text),
+    "refresh_token": ("refresh_token", _text),
+    "token_url": ("token_url", _token_url),
+    "token_origin": ("token_origin", _token_origin),
+    "token_auth": ("token_auth", _token_auth),
     "scope": ("scope", _text),
+    "audience": ("audience", _text),
+    "resource": ("resource", _text),
+    "follow_redirects": ("follow_redirects", _redirects),
+    "forbid_private": ("forbid_private", _flag),
     "server_variables": ("server_variables", _mapping),
 }
 """Name of each option as it is written, the attribute that it sets, and how its value is read."""

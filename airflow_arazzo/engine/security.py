@@ -1,8 +1,8 @@
 """Authenticating a request: which of the security alternatives of an operation, and with which values.
 
 OpenAPI's Security Requirement Objects are alternatives of combinations. Which alternative is taken depends
-on what the connection holds; what it holds is placed where the schemes say. Nothing here does I/O: tokens
-that must first be fetched are handed in.
+on what the connection holds; what it holds is placed where the schemes say. Nothing here does I/O: for a
+token that must first be fetched it says how, and for HTTP digest, which answers a challenge, it says who.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import base64
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote_plus
 
-import msgspec
-
 from airflow_arazzo.engine.connection import BadConnection, Connection
+from airflow_arazzo.engine.credentials import Credentials, TokenUse
+from airflow_arazzo.engine.digest import DigestUser
 from airflow_arazzo.engine.messages import NotSent, Request
+from airflow_arazzo.engine.tokens import NoGrant, grant_for, wants_grant
 from airflow_arazzo.plan.model import SchemeUse, SecurityScheme, Source
 
 _UNSUPPORTED_HTTP = frozenset(
     {
-        "digest",
         "dpop",
         "gnap",
         "hoba",
@@ -32,6 +32,9 @@ _UNSUPPORTED_HTTP = frozenset(
     }
 )
 """HTTP authentication schemes that need more than a fixed header (IANA registry)."""
+
+
+_AUTHORIZATION = ("header", "authorization")
 
 
 class MissingCredential(NotSent):
@@ -47,38 +50,21 @@ class MissingCredential(NotSent):
         super().__init__(message)
 
 
-class Credentials(msgspec.Struct, frozen=True):
-    """What authentication adds to a request. Its ``repr`` shows nothing.
-
-    :param query: names and values, not yet encoded.
-    :param cookies: names and values as they go into the ``Cookie`` header.
-    :param secrets: every value that must be masked, derived ones such as the basic token included.
-    :param client_certificate: whether a scheme relies on the connection's client certificate.
-    """
-
-    headers: tuple[tuple[str, str], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
-    cookies: tuple[tuple[str, str], ...] = ()
-    secrets: tuple[str, ...] = ()
-    client_certificate: bool = False
-
-    def __repr__(self) -> str:
-        return "Credentials(***)"
-
-
 def authenticate(
     request: Request, source: Source, connection: Connection, tokens: Mapping[str, str] | None = None
 ) -> Credentials:
     """Choose an alternative and produce its headers, query parameters and cookies.
 
     The schemes in ``request.credentials`` always apply. Of ``request.security`` the alternative that the
-    connection serves best: one whose values stand in its extra ``schemes`` first, then basic for login
-    and password, then a bearer token or API key for a password, then a client certificate, then anonymous.
+    connection serves best: one whose values stand in its extra ``schemes`` first, then a token that it can
+    fetch, then basic or digest for login and password, then a bearer token or API key for a password, then
+    a client certificate, then anonymous.
     A document that authenticates itself is taken at its word: its own scheme then need not be accompanied
     by one of ``security`` that the connection has no further value for, and a scheme whose header, query
     parameter or cookie the request carries already, such as a token that a step made, is served by that.
 
-    :param tokens: access tokens by scheme name, for schemes whose token has to be fetched.
+    :param tokens: access tokens by scheme name; for another scheme whose token has to be fetched,
+        :attr:`Credentials.token` says how.
     :raises MissingCredential: when a needed scheme has no value, or is of a kind not supported yet.
     :raises BadConnection: when a value cannot be sent, for example with a line break in it.
     """
@@ -128,7 +114,7 @@ def _place(scheme: SecurityScheme) -> tuple[str, str]:
     if scheme.type == "mutualTLS":
         return "", ""
     if scheme.type != "apiKey":
-        return "header", "authorization"
+        return _AUTHORIZATION
     return scheme.place, scheme.parameter.casefold() if scheme.place == "header" else scheme.parameter
 
 
@@ -158,26 +144,32 @@ class _Keyring:
             return ""
         if scheme.type == "mutualTLS":
             return "" if self.connection.certificate else self._absent(use, "extra 'cert'")
+        if unsupported := _unsupported(scheme):
+            return self._what(use) + f" is not supported yet: {unsupported}"
+        if self._fetches(use.name, scheme) and (lack := self._no_grant(use, scheme)):
+            return lack
         if use.name in self.connection.schemes or use.name in self.tokens:
             return self._own_values_lack(use, scheme)
-        if unsupported := _unsupported(scheme, self.connection):
-            return self._what(use) + f" is not supported yet: {unsupported}"
         rivals = [other.name for other in together if self._wants_password(other)]
         if len(rivals) > 1:
             names = " and ".join(f"'{name}'" for name in sorted(rivals))
             return self._absent(use, "extra 'schemes'") + f": schemes {names} need a value each"
-        if _is_basic(scheme):
-            if self.connection.login:
+        if self._fetches(use.name, scheme):
+            return ""
+        if _has_login(scheme):
+            if self.connection.login and (_is_basic(scheme) or self.connection.password):
                 return ""
             return self._absent(use, "login and password") + (
-                "; where the key is the user name, put it into login" if self.connection.password else ""
+                "; where the key is the user name, put it into login"
+                if self.connection.password and _is_basic(scheme)
+                else ""
             )
         return "" if self.connection.password else self._absent(use, "password")
 
     def rank(self, combination: tuple[SchemeUse, ...], own: tuple[SchemeUse, ...]) -> int:
         """How well a servable combination fits the connection; lower is better."""
         if not combination:
-            return 5
+            return 6
         others = [use for use in combination if use not in own and use.name not in self.carried]
         schemes = [self.source.schemes[use.name] for use in others]
         if (
@@ -185,10 +177,12 @@ class _Keyring:
             or not others
         ):
             return 0
+        if any(self._fetches(use.name, self.source.schemes[use.name]) for use in others):
+            return 1
         if all(scheme.type == "mutualTLS" for scheme in schemes):
             return 4
         with_login = bool(self.connection.login)
-        return 1 if with_login == any(_is_basic(scheme) for scheme in schemes) else 2
+        return 2 if with_login == any(_has_login(scheme) for scheme in schemes) else 3
 
     def missing(self, security: Sequence[tuple[SchemeUse, ...]]) -> MissingCredential:
         """The error for an operation of which no alternative can be served."""
@@ -211,11 +205,23 @@ class _Keyring:
         cookies: dict[str, str] = {}
         secrets: list[str] = []
         certificate = False
+        token: TokenUse | None = None
+        digest: DigestUser | None = None
         for use in uses:
             scheme = self.source.schemes[use.name]
             if scheme.type == "mutualTLS":
                 certificate = True
             if scheme.type == "mutualTLS" or use.name in self.carried:
+                continue
+            if _place(scheme) == _AUTHORIZATION and ("authorization" in headers or token or digest):
+                continue
+            if self._fetches(use.name, scheme):
+                token = TokenUse(use.name, grant_for(use, scheme, self.connection), _prefix(scheme))
+                secrets += token.grant.secret_values()
+                continue
+            if _is_digest(scheme):
+                digest = DigestUser(*self._login(use.name))
+                secrets.append(digest.password)
                 continue
             value, hidden = self._value(use.name, scheme)
             secrets += hidden
@@ -235,14 +241,15 @@ class _Keyring:
             cookies=tuple(cookies.items()),
             secrets=tuple(dict.fromkeys(secret for secret in secrets if secret)),
             client_certificate=certificate,
+            token=token,
+            digest=digest,
         )
 
     def _value(self, name: str, scheme: SecurityScheme) -> tuple[str, list[str]]:
         """The text to send for a scheme, and what of it is secret."""
         fields = self.connection.schemes.get(name)
         if _is_basic(scheme):
-            login = fields.get("login", "") if fields is not None else self.connection.login
-            password = fields.get("password", "") if fields is not None else self.connection.password
+            login, password = self._login(name)
             if ":" in login:
                 self._refuse(name, "its login contains a colon, which basic authentication cannot carry")
             token = base64.b64encode(f"{login}:{password}".encode()).decode()
@@ -258,15 +265,34 @@ class _Keyring:
             value = value[len(prefix) :].lstrip()
         return prefix + value, [value, quote(value, safe="")]
 
+    def _login(self, name: str) -> tuple[str, str]:
+        """Login and password for a scheme: its own, else the connection's."""
+        fields = self.connection.schemes.get(name)
+        if fields is not None:
+            return fields.get("login", ""), fields.get("password", "")
+        return self.connection.login, self.connection.password
+
+    def _fetches(self, name: str, scheme: SecurityScheme) -> bool:
+        """Whether the token of a scheme has to be fetched."""
+        is_oauth = scheme.type in ("oauth2", "openIdConnect")
+        return is_oauth and name not in self.tokens and wants_grant(name, self.connection)
+
+    def _no_grant(self, use: SchemeUse, scheme: SecurityScheme) -> str:
+        """Why a token cannot be fetched, or empty."""
+        try:
+            grant_for(use, scheme, self.connection)
+        except NoGrant as error:
+            return self._absent(use, error.fill) + (f": {error.why}" if error.why else "")
+        return ""
+
     def _own_values_lack(self, use: SchemeUse, scheme: SecurityScheme) -> str:
         """What is missing in the values given for this very scheme, or empty."""
-        if use.name in self.tokens:
+        if use.name in self.tokens or self._fetches(use.name, scheme):
             return ""
-        if scheme.type == "http" and scheme.scheme in _UNSUPPORTED_HTTP:
-            return self._what(use) + f" is not supported yet: {_unsupported(scheme, self.connection)}"
-        fields = self.connection.schemes[use.name]
-        if _is_basic(scheme):
-            given = bool(fields.get("login") or fields.get("password"))
+        fields = self.connection.schemes.get(use.name, {})
+        if _has_login(scheme):
+            held = [bool(fields.get("login")), bool(fields.get("password"))]
+            given = all(held) if _is_digest(scheme) else any(held)
             return "" if given else self._absent(use, f"extra 'schemes.{use.name}.login' and '.password'")
         given = bool(fields.get("value") or fields.get("password"))
         return "" if given else self._absent(use, f"extra 'schemes.{use.name}.value'")
@@ -274,7 +300,13 @@ class _Keyring:
     def _wants_password(self, use: SchemeUse) -> bool:
         scheme = self.source.schemes.get(use.name)
         served = use.name in self.connection.schemes or use.name in self.tokens or use.name in self.carried
-        return scheme is not None and scheme.type != "mutualTLS" and not served
+        if scheme is None or served or scheme.type == "mutualTLS":
+            return False
+        if self._fetches(use.name, scheme):
+            return not self._no_grant(use, scheme) and (
+                grant_for(use, scheme, self.connection).kind == "password"
+            )
+        return True
 
     def _what(self, use: SchemeUse) -> str:
         return f"security scheme '{use.name}' of source '{self.source.name}'"
@@ -300,6 +332,14 @@ def _is_basic(scheme: SecurityScheme) -> bool:
     return scheme.type == "http" and scheme.scheme.lower() == "basic"
 
 
+def _is_digest(scheme: SecurityScheme) -> bool:
+    return scheme.type == "http" and scheme.scheme.lower() == "digest"
+
+
+def _has_login(scheme: SecurityScheme) -> bool:
+    return _is_basic(scheme) or _is_digest(scheme)
+
+
 def _prefix(scheme: SecurityScheme) -> str:
     """What stands before the credential in its header."""
     if scheme.prefix or scheme.type == "apiKey":
@@ -309,17 +349,8 @@ def _prefix(scheme: SecurityScheme) -> str:
     return "Bearer "
 
 
-def _unsupported(scheme: SecurityScheme, connection: Connection) -> str:
-    """Why a scheme cannot be served by fixed values, or empty.
-
-    An OAuth2 or OpenID Connect scheme is served by a token in the password, unless the connection holds
-    client credentials, with which a token would have to be fetched.
-    """
+def _unsupported(scheme: SecurityScheme) -> str:
+    """Why a scheme cannot be served at all, or empty."""
     if scheme.type == "http" and scheme.scheme.lower() in _UNSUPPORTED_HTTP:
-        return f"HTTP authentication '{scheme.scheme}'; known are basic, bearer and API keys"
-    if scheme.type in ("oauth2", "openIdConnect"):
-        flow = {"oauth2": "OAuth2", "openIdConnect": "OpenID Connect"}[scheme.type]
-        if connection.client_id or connection.login:
-            detail = f" {scheme.flow}" if scheme.flow else ""
-            return f"fetching a token with {flow}{detail}; put an access token into password, without login"
+        return f"HTTP authentication '{scheme.scheme}'; known are basic, digest, bearer and API keys"
     return ""

@@ -1,30 +1,32 @@
-"""Sending requests: the only module of the engine that does I/O.
+"""Sending requests, authenticated: what :mod:`airflow_arazzo.engine.channel` sends, and how often.
 
-Every request goes out once. Whatever goes wrong before a byte of it may have left is :class:`NotSent`,
-whatever goes wrong after is :class:`OutcomeUnknown`. Redirects are responses; cookies are not kept; nothing
-is added to a request but what :func:`airflow_arazzo.engine.wire.wire_headers` says.
+A request goes out once. It goes out a second time only after a 401, which refuses it without an effect: with
+a renewed token, or with the answer to a digest challenge. Redirects are responses, unless the connection has
+those of GET and HEAD followed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-import os
-import ssl
 import time
+from collections import deque
 from collections.abc import Callable
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
-import yarl
+import msgspec
 
-from airflow_arazzo.engine.connection import BadConnection, Connection
-from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response
+from airflow_arazzo.engine.channel import Channel, Progress
+from airflow_arazzo.engine.connection import Connection, channel_of, origin_of
+from airflow_arazzo.engine.credentials import Credentials
+from airflow_arazzo.engine.digest import DigestSession, DigestUser, read_challenge
+from airflow_arazzo.engine.egress import next_hop
+from airflow_arazzo.engine.messages import Request, Response
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
+from airflow_arazzo.engine.token_store import TokenStore
+from airflow_arazzo.engine.tokens import TokenError
 from airflow_arazzo.engine.wire import Wire, prepare
 from airflow_arazzo.plan.model import Source
 
@@ -34,24 +36,31 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_LIMIT = 50 * 1024 * 1024
 """Bytes of a decoded response body."""
 
-KEEP_ALIVE = 3.0
-"""Seconds that an idle connection is kept for the next request. Servers close idle connections, often after
-five seconds; a request that meets such a closing is lost with an unknown outcome, so we are quicker."""
-
-_LONGEST_HEADER = 64 * 1024
+_DIGESTS_KEPT = 100
+"""Signatures of digest authentication that are remembered for masking; each is good for one request."""
 
 
 class Transport:
-    """Sends requests; an async context manager that keeps connections open between them.
+    """Sends requests; an async context manager that keeps connections and tokens between them.
 
     :param limit: bytes that a response body may have once decoded.
-    :param clock: seconds, monotonic; for :attr:`Response.elapsed`.
+    :param clock: seconds, monotonic; for :attr:`Response.elapsed` and the life of tokens.
+    :param on_secret: is told of every token that is fetched, before its first use, so that logs can mask it.
     """
 
-    def __init__(self, *, limit: int = DEFAULT_LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._clock = clock
-        self._sessions: dict[tuple[Any, ...], aiohttp.ClientSession] = {}
+    def __init__(
+        self,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+        on_secret: Callable[[str], None] | None = None,
+    ) -> None:
+        self._channel = Channel(limit, clock)
+        self._on_secret = on_secret
+        self._fetched: dict[str, None] = {}
+        self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
+        self._tokens = TokenStore(self._ask, clock, self._hide)
+        self._digests: dict[tuple[Any, ...], DigestSession] = {}
 
     async def __aenter__(self) -> Transport:
         return self
@@ -62,173 +71,141 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
-        sessions = list(self._sessions.values())
-        self._sessions.clear()
-        for session in sessions:
-            await session.close()
+        """Close all connections, and forget all tokens; what is to be masked is still known."""
+        await self._tokens.close()
+        self._digests.clear()
+        await self._channel.close()
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must be masked beyond the connections' secrets: fetched tokens, and the last signatures."""
+        return (*self._fetched, *self._signatures)
 
     async def send(self, request: Request, source: Source, connection: Connection) -> Response:
-        """Send a request, once.
+        """Send a request; its timeout covers all that is done for it, from the token to the last byte.
 
-        :return: the complete response, whatever its status.
+        :return: the complete response, whatever its status. After redirects :attr:`Response.url` is still
+            the URL that was asked, since the last one may be a signed one.
         :raises NotSent: when the request certainly had no effect. Of this kind are
-            :class:`~airflow_arazzo.engine.connection.BadConnection` and
-            :class:`~airflow_arazzo.engine.security.MissingCredential`, which a repetition does not cure.
+            :class:`~airflow_arazzo.engine.connection.BadConnection`,
+            :class:`~airflow_arazzo.engine.security.MissingCredential` and
+            :class:`~airflow_arazzo.engine.tokens.TokenRefused`, which a repetition does not cure.
         :raises OutcomeUnknown: when it may have had one.
         """
-        credentials = authenticate(request, source, connection)
-        wire = prepare(request, source, connection, credentials)
-        session = self._session(connection)
         seconds = request.timeout or connection.timeout or DEFAULT_TIMEOUT
-        progress = SimpleNamespace(left=False, status=None)
-        started = self._clock()
+        call = _Call(request, source, connection, authenticate(request, source, connection))
+        progress = Progress(redact(call.wire(call.credentials).describe(), self.secrets()))
         try:
             async with asyncio.timeout(seconds):
-                status, headers, body = await self._exchange(session, wire, connection, progress)
+                return await self._followed(call, progress)
         except TimeoutError:
-            what = "the response is not complete" if progress.left else "there is no connection"
-            problem = f"{what} after {seconds:g} s"
-        except _TooLarge:
-            problem = f"the response is larger than {self._limit} bytes"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            problem = redact(_reason(error), (*connection.secret_values(), *credentials.secrets))
-        else:
-            elapsed = self._clock() - started
-            return Response(status=status, headers=headers, body=body, url=wire.shown_url, elapsed=elapsed)
-        # Raised out here so that no exception of aiohttp, which may hold the URL, is its context.
-        if progress.left:
-            raise OutcomeUnknown(f"{wire.describe()}: {problem}", status=progress.status)
-        raise NotSent(f"{wire.describe()}: {problem}")
+            what = "the response is not complete" if progress.left else f"there is no {progress.stage}"
+        raise progress.failure(f"{what} after {seconds:g} s")
 
-    async def _exchange(
-        self, session: aiohttp.ClientSession, wire: Wire, connection: Connection, progress: SimpleNamespace
-    ) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
-        """One request and its whole response."""
-        async with session.request(
-            wire.method,
-            yarl.URL(wire.url, encoded=True),
-            headers=wire.headers,
-            data=_data(wire.body),
-            allow_redirects=False,
-            proxy=_proxy(wire.url, connection),
-            trace_request_ctx=progress,
-        ) as response:
-            progress.status = response.status
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > self._limit:
-                    response.close()
-                    raise _TooLarge
-            headers = tuple((_decoded(name), _decoded(value)) for name, value in response.raw_headers)
-            return response.status, headers, bytes(body)
+    async def _followed(self, call: _Call, progress: Progress) -> Response:
+        """The response to a call, or to the last of the redirects that it leads to."""
+        response, wire = await self._authenticated(call, progress)
+        shown = redact(response.url, self.secrets())
+        for _ in range(call.connection.follow_redirects):
+            hop = next_hop(call.request, wire.url, response, call.connection, call.hidden(self.secrets()))
+            if hop is None:
+                break
+            # Once credentials are left behind they stay behind, also if a redirect leads back.
+            credentials = Credentials() if hop.foreign else call.credentials
+            call = msgspec.structs.replace(call, request=hop.request, credentials=credentials, at=hop.url)
+            response, wire = await self._authenticated(call, progress)
+        return msgspec.structs.replace(response, url=shown)
 
-    def _session(self, connection: Connection) -> aiohttp.ClientSession:
-        """The session for connections with these TLS settings."""
-        key = (connection.id, connection.base_url, connection.verify, connection.certificate)
-        session = self._sessions.get(key)
+    async def _authenticated(self, call: _Call, progress: Progress) -> tuple[Response, Wire]:
+        """One URL asked, and asked again if it was refused for want of a token or of a digest."""
+        if call.credentials.token is not None:
+            return await self._with_token(call, progress)
+        if call.credentials.digest is not None:
+            return await self._with_digest(call, call.credentials.digest, progress)
+        return await self._exchanged(call, call.credentials, progress)
+
+    async def _with_token(self, call: _Call, progress: Progress) -> tuple[Response, Wire]:
+        used = await self._token(call, progress)
+        answer = await self._exchanged(call, call.credentials.with_token(used), progress)
+        if answer[0].status != 401:
+            return answer
+        try:
+            renewed = await self._token(call, progress, refused=used)
+        except TokenError:
+            return answer  # the service's word on the request says more than the token endpoint's
+        return await self._exchanged(call, call.credentials.with_token(renewed), progress)
+
+    async def _token(self, call: _Call, progress: Progress, refused: str = "") -> str:
+        assert call.credentials.token is not None  # noqa: S101
+        progress.begin(progress.what, "access token")
+        return await self._tokens.token(call.credentials.token.grant, call.connection, refused)
+
+    async def _with_digest(self, call: _Call, user: DigestUser, progress: Progress) -> tuple[Response, Wire]:
+        """Sign with what the last challenge said; without one, ask first and then answer (RFC 7616, 3.3)."""
+        key = (channel_of(call.connection), origin_of(call.wire(call.credentials).url), user)
+        answer = await self._exchanged(call, self._signed(call, self._digests.get(key)), progress)
+        response = answer[0]
+        if response.status != 401:
+            return answer
+        asked = [value for name, value in response.headers if name.casefold() == "www-authenticate"]
+        challenge = read_challenge(asked)
+        if challenge is None:
+            return answer
+        self._digests[key] = session = DigestSession(challenge, user)
+        return await self._exchanged(call, self._signed(call, session), progress)
+
+    def _signed(self, call: _Call, session: DigestSession | None) -> Credentials:
+        """The call's credentials with a signature of it, or as they are before any challenge."""
         if session is None:
-            connector = aiohttp.TCPConnector(ssl=_tls(connection), keepalive_timeout=KEEP_ALIVE, limit=0)
-            session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None),
-                trace_configs=[_tracing()],
-                middlewares=(_once,),
-                max_line_size=_LONGEST_HEADER,
-                max_field_size=_LONGEST_HEADER,
-            )
-            self._sessions[key] = session
-        return session
+            return call.credentials
+        wire = call.wire(call.credentials)
+        parts = urlsplit(wire.url)
+        uri = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        header, signature = session.sign(wire.method, uri)
+        self._signatures.append(signature)
+        return call.credentials.with_authorization(header, signature)
+
+    async def _exchanged(
+        self, call: _Call, credentials: Credentials, progress: Progress
+    ) -> tuple[Response, Wire]:
+        wire = call.wire(credentials)
+        hidden = (*call.connection.secret_values(), *credentials.secrets, *self.secrets())
+        return await self._channel.exchange(wire, call.connection, hidden, progress), wire
+
+    async def _ask(self, wire: Wire, connection: Connection, secrets: tuple[str, ...]) -> Response:
+        """A request of the token store, bounded by itself since several calls may wait for it."""
+        progress = Progress()
+        seconds = connection.timeout or DEFAULT_TIMEOUT
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._channel.exchange(wire, connection, secrets, progress)
+        except TimeoutError:
+            pass
+        raise progress.failure(f"there is no answer after {seconds:g} s")
+
+    def _hide(self, secret: str) -> None:
+        if secret not in self._fetched:
+            self._fetched[secret] = None
+            if self._on_secret is not None:
+                self._on_secret(secret)
 
 
-class _TooLarge(Exception):
-    """A response body beyond the limit."""
+class _Call(msgspec.Struct, frozen=True):
+    """What :meth:`Transport.send` was asked for, and where redirects have led it.
 
+    :param credentials: without the token or the digest that is still to come.
+    :param at: URL of the last redirect, or empty.
+    """
 
-class _Lost(aiohttp.ClientError):
-    """A lost connection, in a form that aiohttp does not answer by sending the request again."""
+    request: Request
+    source: Source
+    connection: Connection
+    credentials: Credentials
+    at: str = ""
 
+    def wire(self, credentials: Credentials) -> Wire:
+        """The call as it is sent with these credentials."""
+        return prepare(self.request, self.source, self.connection, credentials, self.at)
 
-async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating idempotent requests by itself: what is sent is counted by the ledger."""
-    try:
-        return await handler(request)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Lost(_reason(error)) from error
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Note when the head of a request is handed to a connection: from then on its fate is unknown."""
-
-    async def leaving(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
-        context.trace_request_ctx.left = True
-
-    tracing = aiohttp.TraceConfig()
-    tracing.on_request_headers_sent.append(leaving)
-    return tracing
-
-
-def _data(body: bytes | None) -> bytes | io.BytesIO | None:
-    """The body as aiohttp likes it: in slices when it is large."""
-    return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong, in words; aiohttp leaves some of its messages empty."""
-    if isinstance(error, _Lost):
-        return str(error)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the server's certificate is not accepted: {error.certificate_error}"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection without a complete response"
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {error.status}"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"the response is not valid HTTP: {error.message}"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the response body is not complete or not decodable"
-    text = str(error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
-    return text or type(error).__name__
-
-
-def _decoded(raw: bytes) -> str:
-    """A header as text: UTF-8 where it is, else Latin-1, which always is."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
-def _proxy(url: str, connection: Connection) -> str | None:
-    """The proxy for a URL, from the connection, else from the environment where it may be used."""
-    parts = urlsplit(url)
-    proxies = connection.proxies
-    if not proxies and connection.trust_env and not proxy_bypass(parts.netloc):
-        proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all") or None
-
-
-def _tls(connection: Connection) -> ssl.SSLContext | bool:
-    """TLS settings: the system's CAs or the connection's, or none, and its client certificate."""
-    if connection.verify is True and not connection.certificate:
-        return True
-    try:
-        ca = connection.verify if isinstance(connection.verify, str) else None
-        folder = ca is not None and os.path.isdir(ca)
-        context = ssl.create_default_context(cafile=None if folder else ca, capath=ca if folder else None)
-        if connection.certificate:
-            context.load_cert_chain(*connection.certificate)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or type(error).__name__
-        raise BadConnection(
-            connection.id, [f"its CA bundle or client certificate cannot be read: {reason}"]
-        ) from None
-    if connection.verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    def hidden(self, secrets: tuple[str, ...]) -> Credentials:
+        """The call's credentials, knowing all that must not go to another origin."""
+        return msgspec.structs.replace(self.credentials, secrets=(*self.credentials.secrets, *secrets))

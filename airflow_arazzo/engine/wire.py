@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote_plus, urlsplit
 import msgspec
 
 from airflow_arazzo.engine.connection import BadConnection, Connection, is_loopback, origin_of
+from airflow_arazzo.engine.credentials import Credentials
 from airflow_arazzo.engine.messages import NotSent, Request
 from airflow_arazzo.engine.redact import redact
-from airflow_arazzo.engine.security import Credentials
 from airflow_arazzo.plan.model import Server, Source
 from airflow_arazzo.version import __version__
 
@@ -52,25 +52,32 @@ class Wire(msgspec.Struct, frozen=True):
         return f"{self.method} {self.shown_url}"
 
 
-def prepare(request: Request, source: Source, connection: Connection, credentials: Credentials) -> Wire:
+def prepare(
+    request: Request, source: Source, connection: Connection, credentials: Credentials, at: str = ""
+) -> Wire:
     """Join a request with the host and the credentials of its connection.
 
+    :param at: URL that takes the place of the request's, after a redirect. Its query is not shown, since it
+        may be a signature.
     :raises BadConnection: when neither connection nor description says where to send it, and when the
         description alone would have credentials sent over plain HTTP.
     :raises NotSent: when a header or the target cannot be sent as it is.
     """
-    base = base_url(request.servers, source, connection)
-    path, _, query = request.target.partition("?")
-    if not path.startswith("/") or any(
-        character <= " " or character == "\x7f" for character in request.target
-    ):
+    if at:
+        parts = urlsplit(at)
+        base = f"{parts.scheme}://{parts.netloc}"
+        target = at[len(base) :] if parts.path else f"/{at[len(base) :]}"
+    else:
+        base, target = base_url(request.servers, source, connection), request.target
+    path, _, query = target.partition("?")
+    if not path.startswith("/") or any(character <= " " or character == "\x7f" for character in target):
         raise NotSent(f"{request.method} of source '{source.name}': its target is not an encoded path")
     _check_origin(base, connection, credentials)
     replaced = {name for name, _ in credentials.query}
     hidden = replaced | {scheme.parameter for scheme in source.schemes.values() if scheme.place == "query"}
     added = [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query]
     sent = "&".join([*_without(query, replaced), *added])
-    shown = "&".join(_without(query, hidden))
+    shown = "" if at else "&".join(_without(query, hidden))
     secrets = (*connection.secret_values(), *credentials.secrets)
     return Wire(
         method=request.method,
@@ -97,14 +104,28 @@ def wire_headers(request: Request, credentials: Credentials) -> tuple[tuple[str,
     replaced = {name.casefold() for name, _ in credentials.headers}
     headers = [(name, value) for name, value in request.headers if name.casefold() not in replaced]
     headers += credentials.headers
-    headers = _with_cookies(headers, credentials.cookies)
+    return _completed(request.method, _with_cookies(headers, credentials.cookies), request.body)
+
+
+def plain_wire(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None = None) -> Wire:
+    """A request of the engine's own, such as for a token; its query is not shown."""
+    return Wire(method, url, _completed(method, list(headers), body), body, url.partition("?")[0])
+
+
+def _completed(
+    method: str, headers: list[tuple[str, str]], body: bytes | None
+) -> tuple[tuple[str, str], ...]:
+    """Headers with those that every request has; all are checked.
+
+    :raises NotSent: for a header that cannot be sent.
+    """
     names = {name.casefold() for name, _ in headers}
     if "user-agent" not in names:
         headers.append(("User-Agent", USER_AGENT))
     headers.append(("Accept-Encoding", CODINGS))
-    if request.body is not None:
-        headers.append(("Content-Length", str(len(request.body))))
-    elif request.method not in _NO_LENGTH:
+    if body is not None:
+        headers.append(("Content-Length", str(len(body))))
+    elif method not in _NO_LENGTH:
         headers.append(("Content-Length", "0"))
     for name, value in headers:
         if not _TOKEN.fullmatch(name):
@@ -157,7 +178,7 @@ def _server_path(url: str) -> str:
 
 def _check_origin(base: str, connection: Connection, credentials: Credentials) -> None:
     """Credentials go to the connection's own origin, or to the described one if that is encrypted."""
-    if not (credentials.headers or credentials.query or credentials.cookies):
+    if credentials.is_empty():
         return
     if connection.origin:
         if origin_of(base) != connection.origin:

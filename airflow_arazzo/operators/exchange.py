@@ -8,13 +8,16 @@ module reserves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from airflow.sdk.crypto import get_fernet
 from airflow.sdk.log import mask_secret
+from cryptography.fernet import InvalidToken
 
+from airflow_arazzo.engine.run import redact_value
+from airflow_arazzo.engine.state import Finished
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 
 DECIMAL, SECRET, OBJECT = "$decimal", "$secret", "$object"
@@ -24,9 +27,18 @@ WORKFLOW_OUTPUTS = "workflow_outputs"
 NEXT_STEP = "next_step"
 """XCom key of the step that follows, pushed by tasks that can be followed by several; empty at the end."""
 
+OUTPUTS = "return_value"
+"""XCom key of a task's outputs: of its step by name, of a loop's steps by step id."""
+
+GUEST_OUTPUTS = "retry_outputs"
+"""XCom key of outputs, by step id, of steps of other tasks that a task ran again before a retry."""
+
+FINISHED = "finished_workflows"
+"""XCom key of workflows that finished inside a task, encrypted: inputs and outputs by workflow key."""
+
 
 class NoEncryption(Exception):
-    """A credential would have to be stored, and Airflow has no Fernet key to encrypt it with."""
+    """Something secret has to be stored or read, and Airflow has no Fernet key, or another one."""
 
 
 def to_xcom(value: Any) -> Any:
@@ -61,16 +73,30 @@ def from_xcom(value: Any) -> Any:
     return value
 
 
-def outputs_to_xcom(outputs: Mapping[str, Any], secret: Iterable[str]) -> dict[str, Any]:
-    """Outputs of a step for XCom, those named in ``secret`` encrypted.
+def outputs_to_xcom(
+    outputs: Mapping[str, Any], secret: Iterable[str], hidden: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Outputs of a step for XCom.
 
+    :param secret: names of those that are credentials; they are encrypted.
+    :param hidden: values of secrets, which are masked in all others: an API may have echoed one.
     :raises NoEncryption: when there is something to encrypt and no key.
     """
-    hidden = frozenset(secret)
+    sealed = frozenset(secret)
     return {
-        name: {SECRET: conceal(value)} if name in hidden and value is not None else to_xcom(value)
+        name: {SECRET: conceal(value)}
+        if name in sealed and value is not None
+        else to_xcom(redact_value(value, list(hidden)))
         for name, value in outputs.items()
     }
+
+
+def finished_to_xcom(finished: Mapping[str, Finished]) -> dict[str, Any]:
+    """Workflows that have finished, for XCom. Encrypted as a whole: credentials may be among the values.
+
+    :raises NoEncryption: when Airflow has no key.
+    """
+    return {SECRET: conceal({key: {"inputs": f.inputs, "outputs": f.outputs} for key, f in finished.items()})}
 
 
 def conceal(value: Any) -> str:
@@ -106,10 +132,16 @@ def seal(data: bytes) -> str:
     """
     fernet = get_fernet()
     if not fernet.is_encrypted:
-        raise NoEncryption("a credential has to be stored, and [core] fernet_key is not set")
+        raise NoEncryption("something has to be stored encrypted, and [core] fernet_key is not set")
     return fernet.encrypt(data).decode()
 
 
 def unseal(text: str) -> bytes:
-    """The bytes of a sealed text."""
-    return bytes(get_fernet().decrypt(text.encode()))
+    """The bytes of a sealed text.
+
+    :raises NoEncryption: when it was not encrypted with Airflow's present key.
+    """
+    try:
+        return bytes(get_fernet().decrypt(text.encode()))
+    except InvalidToken:
+        raise NoEncryption("it was not encrypted with the present [core] fernet_key") from None

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from airflow_arazzo.plan.analysis import all_expressions, request_expressions, result_expressions
+from airflow_arazzo.operators.needs import Needs, needs_of
 from airflow_arazzo.plan.flow import StepGraph, falls_through
-from airflow_arazzo.plan.model import OperationCall, Step, Workflow
-from airflow_arazzo.plan.workflow import SAFE_METHODS
+from airflow_arazzo.plan.model import Plan, Step, Workflow
+
+
+class Undecided(Exception):
+    """A task upstream succeeded and has not said which step follows.
+
+    :param task: its name.
+    """
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(task)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A component that another one can follow directly.
+
+    :param task: its name.
+    :param step: the step that it always leads to, empty for the end; None when it has to say so itself.
+    """
+
+    task: str
+    step: str | None
 
 
 @dataclass(frozen=True)
@@ -17,69 +39,114 @@ class Component:
     """Steps that one task runs: a step by itself, or steps that can be reached from each other.
 
     :param name: task id, without the group's prefix.
-    :param steps: ids in document order.
+    :param steps: ids in order of execution.
     :param start: the step to begin with, where there is only one possibility.
-    :param upstream: names of the components that it can follow directly.
-    :param reads: ids of steps outside of it whose outputs it reads.
-    :param asks: whether it must ask the tasks upstream if they lead here, and to which step.
-    :param tells: whether a task downstream asks.
-    :param only_safe: whether all its requests are safe to repeat.
+    :param upstream: the components that it can follow directly.
+    :param asks: whether it depends on what happened upstream if, and with which step, it begins.
+    :param tells: whether a component that it can lead to asks, and it can lead to several.
+    :param ends: whether the workflow can end in it successfully.
+    :param needs: what has to be there for its steps to run.
     """
 
     name: str
     steps: tuple[str, ...]
     start: str
-    upstream: tuple[str, ...]
-    reads: tuple[str, ...]
+    upstream: tuple[Way, ...]
     asks: bool
     tells: bool
-    only_safe: bool
+    ends: bool
+    needs: Needs
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether it has several steps, whose outputs are then kept by step id."""
+        return len(self.steps) > 1
 
 
-def components(workflow: Workflow) -> list[Component]:
-    """The components of a workflow in an order in which each comes after those it can follow."""
+def led_to(
+    component: Component, succeeded: Callable[[str], bool], told: Callable[[str], str | None]
+) -> str | None:
+    """The step of a component to which the way through the workflow leads, or None when it leads elsewhere.
+
+    That a task told so once is not enough: after a clear another way may have been taken, and what a task
+    told that this time was skipped is still there.
+
+    :param succeeded: whether a task, by name, has succeeded in this run.
+    :param told: the step that a task said would follow; empty at the end, None when it has not said.
+    :raises Undecided: when a task upstream should have said and has not.
+    """
+    undecided = None
+    for way in component.upstream:
+        if not succeeded(way.task):
+            continue
+        step = told(way.task) if way.step is None else way.step
+        if step is None:
+            undecided = undecided or way.task
+        elif step in component.steps:
+            return step
+    if undecided is not None:
+        raise Undecided(undecided)
+    return None
+
+
+def components(plan: Plan) -> list[Component]:
+    """The components of a plan's workflow in an order in which each comes after those it can follow.
+
+    Steps that no way leads to are in none of them.
+    """
+    workflow = plan.root
     graph = StepGraph.of(workflow.steps)
     groups = _groups(workflow.steps, graph)
     names = task_names([group[0] for group in groups])
-    exits = [_exits(group, graph, workflow) for group in groups]
-    entries = [[exit_ & set(group) for exit_ in exits] for group in groups]
-    asks = [_must_ask(entered, exits) for entered in entries]
-    by_id = {step.id: step for step in workflow.steps}
-    found = []
-    for index, group in enumerate(groups):
-        targets = sorted(set().union(*entries[index]) - {None}, key=group.index)  # type: ignore[arg-type]
-        steps = [by_id[name] for name in group]
-        found.append(
-            Component(
-                name=names[index],
-                steps=tuple(group),
-                start=str(targets[0]) if targets and not asks[index] else group[0],
-                upstream=tuple(names[i] for i, entered in enumerate(entries[index]) if entered),
-                reads=_reads(workflow, steps, group, ends=None in exits[index]),
-                asks=asks[index],
-                tells=any(asks[i] and entries[i][index] for i in range(len(groups))),
-                only_safe=all(_is_safe(step) for step in steps),
-            )
+    by_name = dict(zip(names, groups, strict=True))
+    exits = {name: _exits(group, graph, workflow) for name, group in by_name.items()}
+    all_needs = needs_of(plan, by_name, ends={name for name in names if None in exits[name]})
+    ways = {name: _ways(group, exits) for name, group in by_name.items()}
+    asking = {name for name in names if _must_ask(ways[name])}
+    told = {way.task for name in asking for way in ways[name] if way.step is None}
+    return [
+        Component(
+            name=name,
+            steps=tuple(group),
+            start=next((way.step for way in ways[name] if way.step), group[0]),
+            upstream=ways[name],
+            asks=name in asking,
+            tells=name in told,
+            ends=None in exits[name],
+            needs=all_needs[name],
         )
-    return found
+        for name, group in by_name.items()
+    ]
 
 
-def _must_ask(entered: list[set[str | None]], exits: list[set[str | None]]) -> bool:
+def end_of(parts: Sequence[Component], name: str) -> Component:
+    """A component without steps that follows wherever the workflow can end successfully."""
+    upstream = tuple(Way(part.name, None if part.tells else "") for part in parts if part.ends)
+    return Component(name, ("",), "", upstream, asks=True, tells=False, ends=False, needs=Needs())
+
+
+def _ways(group: Sequence[str], exits: Mapping[str, set[str | None]]) -> tuple[Way, ...]:
+    """The components that a group of steps can follow."""
+    found = []
+    for name, targets in exits.items():
+        if targets & set(group):
+            found.append(Way(name, next(iter(targets)) if len(targets) == 1 else None))
+    return tuple(found)
+
+
+def _must_ask(ways: Sequence[Way]) -> bool:
     """Whether it depends on what happened upstream if and where a component begins."""
-    upstream = [index for index, targets in enumerate(entered) if targets]
-    several = len(set().union(*entered)) > 1
-    return several or any(len(exits[index]) > 1 for index in upstream)
-
-
-def _is_safe(step: Step) -> bool:
-    return isinstance(step.call, OperationCall) and step.call.method in SAFE_METHODS
+    return len(ways) > 1 or any(way.step is None for way in ways)
 
 
 def _groups(steps: Sequence[Step], graph: StepGraph) -> list[list[str]]:
-    """Strongly connected components, in an order that follows their edges; steps in document order."""
+    """Strongly connected components, in an order that follows their edges; steps in their own order."""
     reach = {step.id: graph.reachable(step.id) for step in steps}
+    used = {steps[0].id, *reach[steps[0].id]} if steps else set()
     groups: list[list[str]] = []
     for step in steps:
+        if step.id not in used:
+            continue
         home = next((g for g in groups if g[0] in reach[step.id] and step.id in reach[g[0]]), None)
         if home is not None:
             home.append(step.id)
@@ -105,20 +172,6 @@ def _exits(group: Sequence[str], graph: StepGraph, workflow: Workflow) -> set[st
         if leaves or (name == workflow.steps[-1].id and falls_through(step)):
             following.add(None)
     return following
-
-
-def _reads(workflow: Workflow, steps: Sequence[Step], group: Sequence[str], ends: bool) -> tuple[str, ...]:
-    """Steps whose outputs a component reads; where the workflow can end, also those of its outputs."""
-    found: dict[str, None] = {}
-    for step in steps:
-        for expression in (*request_expressions(step), *result_expressions(step)):
-            if expression.root == "steps":
-                found[expression.scope] = None
-    if ends:
-        for expression in all_expressions((), workflow.outputs):
-            if expression.root == "steps":
-                found[expression.scope] = None
-    return tuple(name for name in found if name not in group)
 
 
 def task_names(step_ids: Sequence[str]) -> list[str]:

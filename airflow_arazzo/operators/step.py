@@ -15,22 +15,25 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSkipException,
 )
-from airflow.sdk.log import mask_secret
 
-from airflow_arazzo.description.diagnostics import did_you_mean
-from airflow_arazzo.engine.connection import BadConnection, Connection
-from airflow_arazzo.engine.inputs import InvalidInputs, cast_text, prepare_inputs
+from airflow_arazzo.engine.connection import Connection
+from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
 from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.machine import Done, Machine, Wait, begin, workflow_outputs
 from airflow_arazzo.engine.messages import NotSent
-from airflow_arazzo.engine.redact import redact
-from airflow_arazzo.engine.run import check_credentials, drive, secret_inputs, sender
-from airflow_arazzo.engine.state import State, decode_state, encode_state
+from airflow_arazzo.engine.preflight import CannotRun, check_requests
+from airflow_arazzo.engine.run import check_credentials, drive, secret_inputs
+from airflow_arazzo.engine.state import State
 from airflow_arazzo.engine.transport import Transport
+from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.hooks.arazzo import ArazzoHook
 from airflow_arazzo.operators import exchange
 from airflow_arazzo.operators.graph import Component
-from airflow_arazzo.plan.model import OperationCall, Plan
+from airflow_arazzo.operators.inputs import given_inputs
+from airflow_arazzo.operators.pause import Pause
+from airflow_arazzo.operators.story import Story, told_sender
+from airflow_arazzo.operators.upstream import Upstream
+from airflow_arazzo.plan.model import Plan
 
 LONGEST_SLEEP = 5.0
 """Seconds that a task waits while it holds its slot; for longer waits it gives the slot back."""
@@ -39,13 +42,17 @@ LONGEST_SLEEP = 5.0
 class ArazzoStepOperator(BaseOperator):
     """Runs one step of an Arazzo workflow, or one loop of steps.
 
-    Outputs go into one XCom, ``return_value``: an object with the outputs that the document declares.
+    Outputs go into one XCom, ``return_value``: an object with the outputs that the document declares; of a
+    loop, such an object for each step. Secrets of the connections are masked in them, also where an API
+    has echoed one; outputs that are credentials themselves are encrypted.
+
+    A task that can send a request that is not safe to repeat is never retried by Airflow, whatever
+    ``retries`` says.
 
     :param plan: the compiled workflow.
     :param component: the steps to run.
     :param inputs: values of workflow inputs, or Jinja templates of them. (templated)
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
-    :param tasks: task ids by step id, of the steps that other tasks run.
     :param use_params: whether inputs that are not given come from the run's params.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
     """
@@ -61,7 +68,6 @@ class ArazzoStepOperator(BaseOperator):
         component: Component,
         inputs: Mapping[str, Any] | None = None,
         connections: Mapping[str, str] | None = None,
-        tasks: Mapping[str, str] | None = None,
         use_params: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
         **kwargs: Any,
@@ -71,16 +77,16 @@ class ArazzoStepOperator(BaseOperator):
         self.component = component
         self.inputs = dict(inputs or {})
         self.connections = dict(connections or {})
-        self.tasks = dict(tasks or {})
         self.use_params = use_params
         self.absent_text = absent_text
+        # Airflow makes a new version of a DAG when a template field changes: so a new plan is one.
         self.plan_digest = plan.digest
-        if not component.only_safe:
+        if not component.needs.only_safe:
             # Airflow repeats a task whose worker died without asking anyone. A request that may have
             # taken effect must not be repeated like that, so such tasks are never retried by Airflow.
             self.retries = 0
 
-    def execute(self, context: Any) -> dict[str, Any] | None:
+    def execute(self, context: Any) -> dict[str, Any]:
         """Run the steps.
 
         :return: outputs of the step, or by step id those of the steps of a loop.
@@ -89,45 +95,44 @@ class ArazzoStepOperator(BaseOperator):
         :raises AirflowException: when the step failed and repeating it is safe.
         :raises AirflowRescheduleException: when there is a longer wait.
         """
-        start = self._chosen_step(context)
+        prefix = self.task_id[: len(self.task_id) - len(self.component.name)]
+        upstream = Upstream(context["ti"], self.component, prefix)
+        start = upstream.chosen_step()
+        if start is None:
+            raise AirflowSkipException("The workflow took another way.")
+        story = Story(self.log)
+        story.begin(self.plan.root, self.component.steps, start)
         try:
-            machine, connections = self._machine(context, start)
-        except (InvalidInputs, BadConnection, NotSent, exchange.NoEncryption) as error:
-            raise AirflowFailException(f"Nothing was sent. {_explained(error)}") from None
-        self._hidden = [s for connection in connections.values() for s in connection.secret_values()]
-        result = asyncio.run(self._drive(machine, connections))
-        self._log(machine)
+            machine, connections = self._machine(context, start, upstream, story)
+        except (InvalidInputs, NotSent, CannotRun, exchange.NoEncryption) as error:
+            raise AirflowFailException(story.safe(f"Nothing was sent. {_explained(error)}")) from None
+        result = asyncio.run(self._drive(machine, connections, story))
         if isinstance(result, Wait):
             self._give_back_slot(context, machine, result)
-        return self._finish(context, machine, result)
+        return self._finish(context, machine, result, story)
 
     # --- before ----------------------------------------------------------------------------------
 
-    def _chosen_step(self, context: Any) -> str:
-        """The step to begin with: the only possible one, or the one that a task upstream led to."""
-        component = self.component
-        if not component.asks:
-            return component.start
-        prefix = self.task_id[: len(self.task_id) - len(component.name)]
-        for name in component.upstream:
-            chosen = context["ti"].xcom_pull(task_ids=prefix + name, key=exchange.NEXT_STEP)
-            if chosen in component.steps:
-                return str(chosen)
-        raise AirflowSkipException("the workflow took another way")
-
-    def _machine(self, context: Any, start: str) -> tuple[Machine, dict[str, Connection]]:
+    def _machine(
+        self, context: Any, start: str, upstream: Upstream, story: Story
+    ) -> tuple[Machine, dict[str, Connection]]:
         """The machine, at the step to begin with or where it was before it gave its slot back."""
-        sources = self._sources(first=start == self.plan.root.steps[0].id)
+        needs = self.component.needs
+        is_first = start == self.plan.root.steps[0].id
+        sources = list(self.plan.sources) if is_first else list(needs.sources)
         connections = {name: ArazzoHook(self.connections.get(name, name)).settings() for name in sources}
-        secrets = secret_inputs(self.plan, connections) if connections else {}
-        for value in secrets.values():
-            mask_secret(value)
-        for value in check_credentials(self.plan, connections):
-            mask_secret(value)
-        steps = {step.id: step for step in self.plan.root.steps}
-        if any(steps[name].secret_outputs for name in self.component.steps):
+        for connection in connections.values():
+            story.hide(connection.secret_values())
+        secrets = secret_inputs(self.plan, connections)
+        story.hide(secrets.values())
+        story.hide(check_credentials(self.plan, connections))
+        if needs.encrypts:
             exchange.check_encryption()
-        state = self._stored_state(context) or self._fresh_state(context, start)
+        state = Pause(context).load(self.plan) if needs.waits else None
+        if state is None:
+            state = self._fresh_state(context, start, upstream)
+            if is_first:
+                check_requests(self.plan, state.frames[0].inputs, secrets, absent_text=self.absent_text)
         machine = Machine(
             self.plan,
             state,
@@ -136,161 +141,101 @@ class ArazzoStepOperator(BaseOperator):
             within=frozenset(self.component.steps),
             absent_text=self.absent_text,
         )
+        story.hide(machine.secret_values())
         return machine, connections
 
-    def _sources(self, first: bool) -> list[str]:
-        """Sources whose connections are needed: the steps' own, and all for the first task to check."""
-        if first or any(not isinstance(s.call, OperationCall) for s in self._own_steps()):
-            return list(self.plan.sources)
-        used = [s.call.source for s in self._own_steps() if isinstance(s.call, OperationCall)]
-        return list(dict.fromkeys(used))
-
-    def _own_steps(self) -> list[Any]:
-        return [step for step in self.plan.root.steps if step.id in self.component.steps]
-
-    def _fresh_state(self, context: Any, start: str) -> State:
-        prepared = prepare_inputs(self.plan.root, self._given(context), null_is_absent=True)
+    def _fresh_state(self, context: Any, start: str, upstream: Upstream) -> State:
+        given = given_inputs(
+            self.plan.root, context, self.inputs, list(self.dag.params), use_params=self.use_params
+        )
+        prepared = prepare_inputs(self.plan.root, given, null_is_absent=True)
         state = begin(self.plan, prepared, now=time.time())
-        frame = state.frames[0]
-        frame.step = start
-        ti = context["ti"]
-        for name in self.component.reads:
-            pulled = ti.xcom_pull(task_ids=self.tasks[name])
-            if pulled is not None:
-                outputs = exchange.from_xcom(pulled)
-                frame.outputs[name] = outputs.get(name, outputs) if self._is_loop(name) else outputs
+        # Without a step the machine begins with the workflows that this one depends on.
+        state.frames[0].step = "" if start == self.plan.root.steps[0].id else start
+        state.frames[0].outputs.update(upstream.outputs())
+        state.finished.update(upstream.finished())
         return state
-
-    def _is_loop(self, step_id: str) -> bool:
-        """Whether a step shares its task with others, whose outputs are then kept by step id."""
-        return sum(task == self.tasks[step_id] for task in self.tasks.values()) > 1
-
-    def _given(self, context: Any) -> dict[str, Any]:
-        """Inputs as params and arguments give them, texts cast to the types of the schema."""
-        properties = self.plan.root.inputs.get("properties") or {}
-        given: dict[str, Any] = {}
-        if self.use_params:
-            self._refuse_unknown(context, properties)
-            given = {name: value for name, value in context["params"].items() if name in properties}
-        for name, value in self.inputs.items():
-            try:
-                given[name] = cast_text(value, properties.get(name)) if isinstance(value, str) else value
-            except ValueError as error:
-                raise AirflowFailException(f"Nothing was sent. input {name!r} {error}") from None
-        return given
-
-    def _refuse_unknown(self, context: Any, properties: Mapping[str, Any]) -> None:
-        """Airflow accepts any key in a run's configuration; a misspelt input must not be lost like that."""
-        run = context.get("dag_run")
-        for name in (run.conf if run and run.conf else {}) or {}:
-            if name in self.plan.root.credentials:
-                raise AirflowFailException(
-                    f"Nothing was sent. The run's configuration holds {name!r}, which is a credential: it "
-                    f"comes from the connection. It is now stored with the run: change that credential."
-                )
-            known = {*context["params"], *properties}
-            if name not in known:
-                hint = did_you_mean(name, properties)
-                raise AirflowFailException(f"Nothing was sent. There is no input {name!r}; {hint}")
 
     # --- running ---------------------------------------------------------------------------------
 
-    async def _drive(self, machine: Machine, connections: Mapping[str, Connection]) -> Done | Wait:
+    async def _drive(
+        self, machine: Machine, connections: Mapping[str, Connection], story: Story
+    ) -> Done | Wait:
         async with Transport() as transport:
-            send = sender(transport, self.plan, connections)
-            return await drive(machine, send, longest_wait=LONGEST_SLEEP)
-
-    def _log(self, machine: Machine) -> None:
-        """Tell the story of the task: requests, criteria, actions. Never query values or bodies."""
-        for event in machine.events:
-            text = redact(event.text, self._hidden)
-            (self.log.warning if event.level == "warning" else self.log.info)("%s: %s", event.step, text)
+            send = told_sender(transport, self.plan, connections, machine, story)
+            result = await drive(machine, send, longest_wait=LONGEST_SLEEP)
+        story.hide(machine.secret_values())
+        story.tell(machine.events)
+        return result
 
     # --- after -----------------------------------------------------------------------------------
 
     def _give_back_slot(self, context: Any, machine: Machine, wait: Wait) -> NoReturn:
-        self._store_state(context, machine.state)
+        Pause(context).save(machine.state)
         when = datetime.now(UTC) + timedelta(seconds=wait.seconds)
         self.log.info("%s: giving the slot back until %s", wait.reason, when.isoformat(timespec="seconds"))
-        raise AirflowRescheduleException(when)
+        raise AirflowRescheduleException(when)  # type: ignore[no-untyped-call]
 
-    def _finish(self, context: Any, machine: Machine, done: Done) -> dict[str, Any] | None:
-        state = machine.state
+    def _finish(self, context: Any, machine: Machine, done: Done, story: Story) -> dict[str, Any]:
         if done.status == "failed":
-            self._fail(done.failure or Failure("failed", "the step failed"), done.ended_by)
-        self._forget_state(context)
+            self._fail(done.failure or Failure("failed", "the step failed"), done.ended_by, story)
         ti = context["ti"]
+        state = machine.state
+        outputs = self._outputs(state, story)
+        if done.status == "succeeded":
+            self._publish_workflow_outputs(ti, state, story)
+        guests = self._step_outputs(state, self.component.needs.guests, story)
+        if guests:
+            ti.xcom_push(exchange.GUEST_OUTPUTS, guests)
+        if self.component.needs.recalled:
+            ti.xcom_push(exchange.FINISHED, exchange.finished_to_xcom(state.finished))
         if self.component.tells:
             ti.xcom_push(exchange.NEXT_STEP, done.next_step)
-        if done.status == "succeeded":
-            self._publish_outputs(ti, state)
-        outputs = self._outputs(state)
-        self.log.info("outputs: %s", ", ".join(outputs or {}) or "none")
+        if self.component.needs.waits:
+            Pause(context).forget()
+        story.end(outputs, done.next_step if done.status == "left" else "")
         return outputs
 
-    def _publish_outputs(self, ti: Any, state: State) -> None:
-        """Push the workflow's outputs, where it ends and declares some."""
-        if not self.plan.root.outputs:
+    def _publish_workflow_outputs(self, ti: Any, state: State, story: Story) -> None:
+        """Push the outputs of the workflow that has ended, where it declares some."""
+        workflow = self.plan.workflows[state.frames[0].workflow]
+        if not workflow.outputs:
             return
+        try:
+            outputs = workflow_outputs(self.plan, state)
+        except (AbsentInText, ValueError) as error:
+            message = f"The steps succeeded, and an output of the workflow cannot be had: {error}"
+            raise AirflowFailException(story.safe(message)) from None
         secret = {
             name
-            for name, template in self.plan.root.outputs.items()
-            for step in self.plan.root.steps
+            for name, template in workflow.outputs.items()
+            for step in workflow.steps
             if getattr(template, "scope", None) == step.id
             and getattr(template, "name", "") in step.secret_outputs
         }
-        outputs = workflow_outputs(self.plan, state)
-        ti.xcom_push(exchange.WORKFLOW_OUTPUTS, exchange.outputs_to_xcom(outputs, secret))
+        ti.xcom_push(exchange.WORKFLOW_OUTPUTS, exchange.outputs_to_xcom(outputs, secret, story.hidden))
 
-    def _outputs(self, state: State) -> dict[str, Any] | None:
-        """What the task returns: outputs of its step, or of its steps by id; None when there are none."""
+    def _outputs(self, state: State, story: Story) -> dict[str, Any]:
+        """What the task returns: outputs of its step, or of its steps by id."""
+        found = self._step_outputs(state, self.component.steps, story)
+        return found if self.component.is_loop else found.get(self.component.steps[0], {})
+
+    def _step_outputs(self, state: State, names: Sequence[str], story: Story) -> dict[str, Any]:
+        """Outputs of steps by id, for XCom; of those that ran."""
         frame = state.frames[0]
-        found = {
-            step.id: exchange.outputs_to_xcom(frame.outputs[step.id], step.secret_outputs)
-            for step in self._own_steps()
-            if frame.outputs.get(step.id)
+        kept = frame.outputs if frame.origin is None else {}
+        return {
+            step.id: exchange.outputs_to_xcom(kept[step.id], step.secret_outputs, story.hidden)
+            for step in self.plan.root.steps
+            if step.id in names and step.id in kept
         }
-        if len(self.component.steps) > 1:
-            return found or None
-        return found.get(self.component.steps[0])
 
-    def _fail(self, failure: Failure, ended_by: str) -> NoReturn:
-        text = redact(str(failure), self._hidden)
-        message = f"{text}{f'; ended by action {ended_by!r}' if ended_by else ''}"
-        if failure.fate == "not-sent" and failure.code in ("not-sent", "criteria"):
+    def _fail(self, failure: Failure, ended_by: str, story: Story) -> NoReturn:
+        message = story.safe(f"{failure}{f'; ended by action {ended_by!r}' if ended_by else ''}")
+        if self.component.needs.only_safe and not ended_by:
             raise AirflowException(message)
-        if self.component.only_safe:
-            raise AirflowException(message)
+        # The document has ended the run, or a request may have taken effect: no retry, whatever is set.
         raise AirflowFailException(message)
-
-    # --- state between slots ---------------------------------------------------------------------
-
-    def _stored_state(self, context: Any) -> State | None:
-        """Where the task was when it gave its slot back; nothing after somebody cleared it.
-
-        Clearing a task raises its ``max_tries``; a retry and a reschedule do not.
-        """
-        if not self._waits():
-            return None
-        stored = context["task_state_store"].get("state")
-        if not isinstance(stored, dict) or stored.get("max_tries") != context["ti"].max_tries:
-            return None
-        return decode_state(exchange.unseal(stored["state"]))
-
-    def _store_state(self, context: Any, state: State) -> None:
-        sealed = exchange.seal(encode_state(state).encode())
-        context["task_state_store"].set("state", {"max_tries": context["ti"].max_tries, "state": sealed})
-
-    def _forget_state(self, context: Any) -> None:
-        if self._waits():
-            context["task_state_store"].delete("state")
-
-    def _waits(self) -> bool:
-        """Whether the task can have given its slot back: it loops, retries, or calls a workflow."""
-        return any(
-            step.on_failure or step.on_success or not isinstance(step.call, OperationCall)
-            for step in self._own_steps()
-        )
 
 
 def _explained(error: Exception) -> str:

@@ -1,19 +1,17 @@
-"""What is known of a workflow once its steps are compiled: order, reads that come too early, credentials."""
+"""What is known of a workflow once its steps are compiled: their order, and what they read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
-
 from airflow_arazzo.description.arazzo import StepObject, WorkflowObject
-from airflow_arazzo.description.documents import Report
+from airflow_arazzo.description.diagnostics import Severity
+from airflow_arazzo.description.documents import Location, Report, is_within
 from airflow_arazzo.expression.model import Expression, Template
 from airflow_arazzo.plan.flow import StepGraph, execution_order
 from airflow_arazzo.plan.inputs import InputSchema
-from airflow_arazzo.plan.model import Action, CredentialInput, OperationCall, Step, Workflow, WorkflowCall
+from airflow_arazzo.plan.model import Action, OperationCall, Step, WorkflowCall
 from airflow_arazzo.plan.templates import expressions
-from airflow_arazzo.plan.workflow import Flows
 
 
 def request_expressions(step: Step) -> Iterator[Expression]:
@@ -33,15 +31,25 @@ def request_expressions(step: Step) -> Iterator[Expression]:
         yield from expressions(criterion)
 
 
+def criteria_expressions(step: Step) -> Iterator[Expression]:
+    """Expressions in the criteria of a step and of its actions."""
+    for criterion in step.criteria:
+        yield from expressions(criterion)
+    for action in (*step.on_success, *step.on_failure):
+        for criterion in action.criteria:
+            yield from expressions(criterion)
+
+
 def result_expressions(step: Step) -> Iterator[Expression]:
     """Expressions evaluated after the step's outputs are known: outputs and actions."""
     for template in step.outputs.values():
         yield from expressions(template)
     for action in (*step.on_success, *step.on_failure):
-        yield from _action_expressions(action)
+        yield from action_expressions(action)
 
 
-def _action_expressions(action: Action) -> Iterator[Expression]:
+def action_expressions(action: Action) -> Iterator[Expression]:
+    """Expressions in an action: its criteria and the inputs that it hands on."""
     for criterion in action.criteria:
         yield from expressions(criterion)
     for _, template in action.inputs:
@@ -58,29 +66,48 @@ def all_expressions(steps: Sequence[Step], outputs: Mapping[str, Template]) -> I
 
 
 def ordered(steps: Sequence[Step], written: WorkflowObject, report: Report) -> tuple[Step, ...]:
-    """Steps in their order of execution: the document's, unless a step ``dependsOn`` others."""
+    """Steps in their order of execution: the document's, unless a step ``dependsOn`` others.
+
+    Then reading an output is a dependency too (Arazzo 1.1, "Step Dependencies and Execution Order"); in
+    loops, where steps read later ones, only reading that of an earlier step is.
+    """
     if not any(step.depends_on for step in steps):
         return tuple(steps)
-    needs = {
-        step.id: {*step.depends_on, *(e.scope for e in request_expressions(step) if e.root == "steps")}
-        - {step.id}
+    names = [step.id for step in steps]
+    explicit = {step.id: set(step.depends_on) for step in steps}
+    reads = {
+        step.id: {e.scope for e in request_expressions(step) if e.root == "steps"} - {step.id}
         for step in steps
     }
-    try:
-        order = execution_order([step.id for step in steps], needs)
-    except ValueError as circle:
-        names = ", ".join(str(name) for name in circle.args)
-        at = written.at.get("steps") or written.at
-        report.error("dependency-cycle", f"steps wait for each other: {names}", at)
-        return tuple(steps)
+    earlier = {name: reads[name] & set(names[: names.index(name)]) for name in names}
     by_id = {step.id: step for step in steps}
-    return tuple(by_id[name] for name in order)
+    circle: Sequence[str] = ()
+    for implicit in (reads, earlier):
+        needs = {name: explicit[name] | implicit[name] for name in names}
+        try:
+            return tuple(by_id[name] for name in execution_order(names, needs))
+        except ValueError as found:
+            circle = [str(name) for name in found.args]
+    waiting = next((step for step in written.steps if step.id in circle and step.depends_on), None)
+    at = waiting.depends_on[0] if waiting else written.at
+    report.error("dependency-cycle", f"steps wait for each other: {' → '.join(circle)}", at)
+    return tuple(steps)
 
 
-def check_reads(steps: Sequence[Step], written: Mapping[str, StepObject], report: Report) -> None:
+def check_reads(
+    steps: Sequence[Step],
+    written: Mapping[str, StepObject],
+    seen: Sequence[tuple[Expression, Location]],
+    report: Report,
+) -> None:
     """Report steps that read outputs of steps which cannot have run before them."""
-    before = StepGraph.of(steps).before()
+    graph = StepGraph.of(steps, with_retries=True)
+    before = graph.before()
     for step in steps:
+        if step.id not in graph.running:
+            message = f"no run comes to step {step.id!r}: the steps before it end or jump elsewhere"
+            report.note("unreachable-step", message, written[step.id].at)
+            continue
         reads = [(e, e.scope in before[step.id]) for e in request_expressions(step) if e.root == "steps"]
         reads += [
             (e, e.scope in before[step.id] or e.scope == step.id)
@@ -89,120 +116,30 @@ def check_reads(steps: Sequence[Step], written: Mapping[str, StepObject], report
         ]
         for expression, known in reads:
             if not known:
-                at = written[step.id].at
+                at, offset = place_of(expression, written[step.id].at, seen)
                 message = f"step {step.id!r} reads {expression.text or '$steps.' + expression.scope}"
                 later = f", but step {expression.scope!r} cannot have run before it"
-                report.error("forward-reference", message + later, at, "read outputs of earlier steps only")
+                hint = "read outputs of earlier steps only"
+                report.add(Severity.ERROR, "forward-reference", message + later, at, hint, offset=offset)
 
 
-def credential_inputs(
-    steps: Sequence[Step],
-    outputs: Mapping[str, Template],
-    schema: InputSchema,
-    flows: Flows,
-    called: Mapping[str, Workflow],
-) -> dict[str, CredentialInput]:
-    """Inputs whose value comes from a connection: they feed credentials, or the schema calls them secret."""
-    found = dict(_handed_on(steps, called))
-    sites = {name: CredentialInput(source, scheme) for name, (source, scheme) in flows.sites.items()}
-    found = {**found, **sites}
-    for expression in _ordinary_uses(steps, outputs, called):
-        if expression.root == "inputs" and expression.name in found:
-            found[expression.name] = msgspec.structs.replace(found[expression.name], scheme="")
-    for name in sorted(schema.secrets - set(found)):
-        found[name] = CredentialInput(_first_source(steps, name))
-    required = schema.schema.get("required") or ()
-    return {name: msgspec.structs.replace(each, required=name in required) for name, each in found.items()}
+def place_of(
+    expression: Expression, outer: Location, seen: Sequence[tuple[Expression, Location]]
+) -> tuple[Location, int | None]:
+    """Where an expression stands: inside an object if it does, else anywhere (components); and its offset."""
+    places = [at for each, at in seen if each == expression]
+    at = next((at for at in places if is_within(at, outer)), places[0] if places else outer)
+    offset = at.value.find(expression.text) if isinstance(at.value, str) else -1
+    return at, offset if offset >= 0 else None
 
 
-def _handed_on(
-    steps: Sequence[Step], called: Mapping[str, Workflow]
-) -> Iterator[tuple[str, CredentialInput]]:
-    """Inputs that become credential inputs of a called workflow."""
-    for step in steps:
-        for key, inputs in _calls(step):
-            theirs = called[key].credentials if key in called else {}
-            for name, template in inputs:
-                if name in theirs and isinstance(template, Expression) and template.root == "inputs":
-                    yield template.name, theirs[name]
-
-
-def _calls(step: Step) -> Iterator[tuple[str, tuple[tuple[str, Template], ...]]]:
+def call_inputs(step: Step) -> Iterator[tuple[str, tuple[tuple[str, Template], ...]]]:
+    """The workflows that a step hands values to: their keys, and the values by input."""
     if isinstance(step.call, WorkflowCall):
         yield step.call.workflow, step.call.inputs
     for action in (*step.on_success, *step.on_failure):
         if action.workflow:
             yield action.workflow, action.inputs
-
-
-def _ordinary_uses(
-    steps: Sequence[Step], outputs: Mapping[str, Template], called: Mapping[str, Workflow]
-) -> Iterator[Expression]:
-    """Expressions that are neither a credential parameter nor handed on as a credential."""
-    for step in steps:
-        yield from _uses_in_step(step)
-        for key, inputs in _calls(step):
-            theirs = called[key].credentials if key in called else {}
-            for name, template in inputs:
-                if name not in theirs:
-                    yield from expressions(template)
-    for template in outputs.values():
-        yield from expressions(template)
-
-
-def _uses_in_step(step: Step) -> Iterator[Expression]:
-    if isinstance(step.call, OperationCall):
-        for parameter in step.call.parameters:
-            if not parameter.credential:
-                yield from expressions(parameter.value)
-        if step.call.body:
-            yield from expressions(step.call.body.payload)
-            for replacement in step.call.body.replacements:
-                yield from expressions(replacement.value)
-    for criterion in step.criteria:
-        yield from expressions(criterion)
-    for template in step.outputs.values():
-        yield from expressions(template)
-    for action in (*step.on_success, *step.on_failure):
-        for criterion in action.criteria:
-            yield from expressions(criterion)
-
-
-def _first_source(steps: Sequence[Step], name: str) -> str:
-    """The source of the first operation that uses an input; else of the first operation."""
-    sources = [step.call.source for step in steps if isinstance(step.call, OperationCall)]
-    for step in steps:
-        if isinstance(step.call, OperationCall):
-            uses = (e.name for e in request_expressions(step) if e.root == "inputs")
-            if name in uses:
-                return step.call.source
-    return sources[0] if sources else ""
-
-
-def public_schema(schema: InputSchema, credentials: Mapping[str, CredentialInput]) -> dict[str, object]:
-    """The schema of the inputs that a run is asked for: without credentials."""
-    if not schema.schema:
-        return {}
-    shown = dict(schema.schema)
-    properties = shown.get("properties")
-    if isinstance(properties, dict):
-        shown["properties"] = {name: value for name, value in properties.items() if name not in credentials}
-    if isinstance(shown.get("required"), list):
-        shown["required"] = [name for name in shown["required"] if name not in credentials]
-        if not shown["required"]:
-            del shown["required"]
-    if credentials and "allOf" in shown:
-        shown["allOf"] = [_without(part, credentials) for part in shown["allOf"]]
-    return shown
-
-
-def _without(part: object, credentials: Mapping[str, CredentialInput]) -> object:
-    if not isinstance(part, dict):
-        return part
-    result = dict(part)
-    if isinstance(result.get("required"), list):
-        result["required"] = [name for name in result["required"] if name not in credentials]
-    return result
 
 
 def note_unused_inputs(
@@ -214,14 +151,3 @@ def note_unused_inputs(
     for name, at in schema.places.items():
         if name not in used and not whole:
             report.note("unused-input", f"nothing reads the input {name!r}", at, key=True)
-
-
-def with_secret_outputs(steps: Sequence[Step], flows: Flows) -> tuple[Step, ...]:
-    """Steps that mark those of their outputs which are sent as credentials."""
-    secret: dict[str, dict[str, None]] = {}
-    for token in flows.tokens:
-        secret.setdefault(token.scope, {})[token.name] = None
-    return tuple(
-        msgspec.structs.replace(step, secret_outputs=tuple(secret[step.id])) if step.id in secret else step
-        for step in steps
-    )

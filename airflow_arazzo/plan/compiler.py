@@ -21,16 +21,28 @@ from airflow_arazzo.description.diagnostics import (
     has_errors,
     sorted_diagnostics,
 )
-from airflow_arazzo.description.documents import Report
+from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.sources import Library
+from airflow_arazzo.expression.model import Expression, Template
 from airflow_arazzo.plan import analysis
 from airflow_arazzo.plan.codec import encode_plan
 from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
 from airflow_arazzo.plan.flow import find_recursion
-from airflow_arazzo.plan.model import Plan, Source, Workflow
+from airflow_arazzo.plan.model import Plan, Source, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.operations import Target
+from airflow_arazzo.plan.secrets import (
+    Draft,
+    SecretOutputs,
+    all_credentials,
+    public_schema,
+    with_secret_outputs,
+    without_literals,
+)
 from airflow_arazzo.plan.workflow import StepCompiler, Surroundings
+
+MAX_CALLS = 32
+"""How many workflows may call one another in a row."""
 
 
 @dataclass(frozen=True)
@@ -153,29 +165,28 @@ class _Compiler:
     def __init__(self, arazzo: ArazzoDocument, library: Library) -> None:
         self.report = Report()
         self.entry = DocumentScope(arazzo, library, self.report)
-        self.workflows: dict[str, Workflow] = {}
+        self.drafts: dict[str, Draft] = {}
+        self.shells: dict[str, Workflow] = {}
+        self.written: dict[str, WorkflowObject] = {}
         self.schemes: dict[str, SourceSchemes] = {}
+        self.urls: dict[str, str] = {}
         self._begun: dict[tuple[str, str], str] = {}
+        self._depth = 0
         self._around = Surroundings(self.key_of, self.source_of)
 
     def plan(self, workflow: WorkflowObject, shape: Sequence[Diagnostic]) -> Plan:
         """The plan of a workflow of the entry document. Only valid when the report has no errors."""
         key = self.key_of(self.entry, workflow)
         self._check_recursion(workflow, key)
-        arazzo = self.entry.arazzo
-        described = {source.name: source for source in arazzo.sources}
+        workflows = self._finished()
         sources = {
-            name: Source(
-                name=name,
-                url=described[name].url if name in described else "",
-                title=schemes.api.title,
-                schemes=schemes.used,
-            )
+            name: Source(name, self.urls[name], schemes.api.title, schemes.used)
             for name, schemes in self.schemes.items()
         }
+        arazzo = self.entry.arazzo
         plan = Plan(
             workflow=key,
-            workflows=self.workflows,
+            workflows=workflows,
             sources=sources,
             title=arazzo.title,
             version=arazzo.document_version,
@@ -185,54 +196,124 @@ class _Compiler:
         diagnostics = sorted_diagnostics([*shape, *self.report.diagnostics])
         return msgspec.structs.replace(plan, digest=digest, diagnostics=diagnostics)
 
+    def _finished(self) -> dict[str, Workflow]:
+        """Workflows with all that is secret in them marked."""
+        known = all_credentials(self.drafts)
+        for draft in self.drafts.values():
+            draft.steps = without_literals(draft, known, self.report)
+        secret = SecretOutputs(self.drafts, known).find()
+        return {
+            key: msgspec.structs.replace(
+                shell,
+                steps=with_secret_outputs(self.drafts[key].steps, key, secret),
+                inputs=public_schema(self.drafts[key].schema, known[key]),
+                credentials=known[key],
+            )
+            for key, shell in self.shells.items()
+        }
+
     def _check_recursion(self, workflow: WorkflowObject, key: str) -> None:
-        circle = find_recursion(self.workflows, key)
+        circle = find_recursion(self.shells, key)
         if circle:
+            first = circle.index(min(circle))
+            circle = [*circle[first:-1], *circle[:first], circle[first]]
             message = "workflows call each other without end: " + " → ".join(circle)
-            self.report.error("workflow-recursion", message, workflow.at, "break the circle, or use goto")
+            at = self._call_of(circle[0], circle[1]) or workflow.at
+            self.report.error("workflow-recursion", message, at, "break the circle, or use goto")
+
+    def _call_of(self, key: str, called: str) -> Location | None:
+        """Where a workflow calls another."""
+        written, shell = self.written[key], self.shells[key]
+        calls = {step.id: step.call for step in shell.steps}
+        for step in written.steps:
+            call = calls.get(step.id)
+            if isinstance(call, WorkflowCall) and call.workflow == called and step.workflow_id:
+                return step.workflow_id
+        needed = zip(written.depends_on, shell.depends_on, strict=False)
+        return next((at for at, name in needed if name == called), None)
 
     def source_of(self, scope: DocumentScope, target: Target) -> tuple[str, SourceSchemes]:
-        """The key of a source in the plan, and its schemes."""
-        key = scope.qualified(target.source)
-        plain = self.schemes.get(target.source)
-        if scope.prefix and (plain is None or plain.api.document.path == target.api.document.path):
-            key = target.source
+        """The key of a source in the plan, and its schemes.
+
+        A source of another document keeps its plain name if the entry document means the same file by it,
+        or nothing: then both share a connection.
+        """
+        key = target.source
+        path = target.api.document.path
+        if scope.prefix and (self._entry_file(key) or path) != path:
+            key = scope.qualified(key)
+        if key in self.schemes and self.schemes[key].api.document.path != path:
+            key = scope.qualified(key)
         if key not in self.schemes:
+            described = scope.arazzo.source(target.source)
             self.schemes[key] = SourceSchemes(target.api, self.report)
+            self.urls[key] = described.url if described else ""
         return key, self.schemes[key]
+
+    def _entry_file(self, name: str) -> Path | None:
+        """The file that the entry document means by a source name."""
+        described = self.entry.arazzo.source(name)
+        library, document = self.entry.library, self.entry.arazzo.document
+        found = library.find(name, described.url, document) if described else None
+        return Path(os.path.abspath(found.path)) if found else None
 
     def key_of(self, scope: DocumentScope, workflow: WorkflowObject) -> str:
         """The key of a workflow in the plan; compiles it when it is met for the first time."""
         identity = (os.path.abspath(scope.arazzo.document.path), workflow.id)
         if identity not in self._begun:
             self._begun[identity] = scope.qualified(workflow.id)
-            compiled = self._compile(scope, workflow)
-            self.workflows[self._begun[identity]] = compiled
+            if self._depth >= MAX_CALLS:
+                message = f"more than {MAX_CALLS} workflows call one another in a row"
+                self.report.error("workflow-depth", message, workflow.at)
+                return self._begun[identity]
+            self._depth += 1
+            self._compile(self._begun[identity], scope, workflow)
+            self._depth -= 1
         return self._begun[identity]
 
-    def _compile(self, scope: DocumentScope, workflow: WorkflowObject) -> Workflow:
+    def _compile(self, key: str, scope: DocumentScope, workflow: WorkflowObject) -> None:
         steps = StepCompiler(scope, workflow, self._around, self.report)
         schema = scope.inputs(workflow)
         compiled = [step for written in workflow.steps if (step := steps.step(written))]
-        outputs = {n: t for n, at in workflow.outputs.items() if (t := steps.templates.output(at))}
-        depends_on = tuple(
-            self.key_of(*found) for at in workflow.depends_on if (found := scope.find_workflow(at))
-        )
+        outputs = {n: t for n, at in workflow.outputs.items() if (t := steps.outer.output(at))}
         ordered = analysis.ordered(compiled, workflow, self.report)
         if len(compiled) == len(workflow.steps):
             by_id = {step.id: step for step in workflow.steps}
-            analysis.check_reads(ordered, by_id, self.report)
+            analysis.check_reads(ordered, by_id, steps.outer.seen, self.report)
             analysis.note_unused_inputs(ordered, outputs, schema, self.report)
-        credentials = analysis.credential_inputs(ordered, outputs, schema, steps.flows, self.workflows)
-        return Workflow(
+        self.drafts[key] = Draft(workflow.id, ordered, outputs, schema, steps.flows)
+        self.written[key] = workflow
+        self.shells[key] = Workflow(
             id=workflow.id,
-            steps=analysis.with_secret_outputs(ordered, steps.flows),
+            steps=ordered,
             summary=workflow.summary,
             description=workflow.description,
-            inputs=analysis.public_schema(schema, credentials),
-            credentials=credentials,
-            depends_on=depends_on,
+            depends_on=self._depends_on(scope, workflow, ordered, outputs, steps.outer.seen),
             outputs=outputs,
-            file=scope.arazzo.document.name,
+            file=scope.arazzo.document.path.name if scope.prefix else scope.arazzo.document.name,
             line=workflow.at.document.position(workflow.at.pointer).line,
         )
+
+    def _depends_on(
+        self,
+        scope: DocumentScope,
+        workflow: WorkflowObject,
+        steps: Sequence[Step],
+        outputs: Mapping[str, Template],
+        seen: Sequence[tuple[Expression, Location]],
+    ) -> tuple[str, ...]:
+        """Keys of the workflows that run before: those that ``dependsOn`` names, and those that are read."""
+        found = [self.key_of(*named) for at in workflow.depends_on if (named := scope.find_workflow(at))]
+        called = {step.call.workflow for step in steps if isinstance(step.call, WorkflowCall)}
+        for expression in analysis.all_expressions(steps, outputs):
+            other = scope.arazzo.workflow(expression.scope) if expression.root == "workflows" else None
+            if other is None or other.id == workflow.id:
+                continue
+            key = self.key_of(scope, other)
+            if key not in (*found, *called):
+                found.append(key)
+                at, offset = analysis.place_of(expression, workflow.at, seen)
+                message = f"workflow {other.id!r} is read, so it is run before, though dependsOn lacks it"
+                hint = f"add {other.id} to dependsOn"
+                self.report.add(Severity.WARNING, "implied-dependency", message, at, hint, offset=offset)
+        return tuple(dict.fromkeys(found))

@@ -8,6 +8,7 @@ nothing else disappears from the form.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -69,11 +70,16 @@ class SourceSchemes:
         """Security requirements of an operation: alternatives, each a combination of schemes."""
         alternatives: list[tuple[SchemeUse, ...]] = []
         for item in at.items() if at else ():
+            if not isinstance(item.value, dict):
+                self.report.warning("security-requirement", "a security requirement is an object", item)
+                continue
             uses: list[SchemeUse] = []
             for name, scopes in item.members():
                 if self.described(name) is None:
-                    message = f"there is no security scheme {name!r} in {self.api.document.name}"
-                    self.report.warning("unknown-security-scheme", message, item, key=True)
+                    known = name in self.api.scheme_names
+                    what = "cannot read the" if known else "there is no"
+                    message = f"{what} security scheme {name!r} in {self.api.document.name}"
+                    self.report.warning("unknown-security-scheme", message, scopes, key=True)
                     break
                 listed = [str(scope) for scope in scopes.value] if isinstance(scopes.value, list) else []
                 uses.append(SchemeUse(name, tuple(listed)))
@@ -122,20 +128,28 @@ class SourceSchemes:
                 if scheme and kind in (scheme.scheme, scheme.type) and self.described(name):
                     return name
         if word.casefold() in ("basic", "bearer") or not word:
-            inferred = SecurityScheme("http", scheme=word.casefold() or "bearer")
-        else:
-            inferred = SecurityScheme("apiKey", place="header", parameter=parameter.name, prefix=word + " ")
-        self.used[parameter.name] = inferred
-        return parameter.name
+            return self._named(parameter, SecurityScheme("http", scheme=word.casefold() or "bearer"))
+        prefixed = SecurityScheme("apiKey", place="header", parameter=parameter.name, prefix=word + " ")
+        return self._named(parameter, prefixed)
 
     def _inferred(self, parameter: Parameter) -> str:
-        self.used[parameter.name] = SecurityScheme(
+        inferred = SecurityScheme(
             "apiKey",
             place="header" if parameter.place == "header" else "query",
             parameter=parameter.name,
             prefix=_prefix(parameter.value),
         )
-        return parameter.name
+        return self._named(parameter, inferred)
+
+    def _named(self, parameter: Parameter, inferred: SecurityScheme) -> str:
+        """Keep an inferred scheme under the parameter's name, or one like it that is not taken."""
+        taken = set(self.api.scheme_names)
+        names = [parameter.name, *(f"{parameter.name} ({number})" for number in range(2, 100))]
+        for name in names:
+            if name not in taken and self.used.get(name, inferred) == inferred:
+                self.used[name] = inferred
+                return name
+        return names[-1]
 
 
 def read_scheme(at: Location) -> SecurityScheme | None:
@@ -151,9 +165,9 @@ def read_scheme(at: Location) -> SecurityScheme | None:
     if kind == "mutualTLS":
         return SecurityScheme("mutualTLS")
     if kind == "oauth2":
-        flows = value.get("flows") if isinstance(value.get("flows"), dict) else {}
+        flows: Any = value.get("flows")
         for flow in ("clientCredentials", "password", "authorizationCode", "implicit"):
-            found = flows.get(flow)
+            found = flows.get(flow) if isinstance(flows, dict) else None
             if isinstance(found, dict):
                 return SecurityScheme(
                     "oauth2",
@@ -173,7 +187,7 @@ class Sites:
     :param schemes: schemes for which the document has a literal, replaced by the connection's credential.
     :param inputs: inputs that feed credentials, with the scheme that each feeds.
     :param produced: schemes whose credential an earlier step produced; nothing is asked of the connection.
-    :param tokens: expressions of step outputs that are sent as credentials.
+    :param tokens: expressions of outputs, of steps or workflows, that are sent as credentials.
     """
 
     parameters: tuple[Parameter, ...]
@@ -198,7 +212,7 @@ def split(parameters: list[StepParameter], schemes: SourceSchemes, report: Repor
         elif any(expression.root not in ("inputs",) for expression in origins):
             ordinary.append(each.parameter)
             produced.add(scheme)
-            tokens.extend(expression for expression in origins if expression.root == "steps")
+            tokens.extend(expression for expression in origins if expression.root in ("steps", "workflows"))
         elif origins:
             ordinary.append(msgspec.structs.replace(each.parameter, credential=scheme))
             inputs.update({expression.name: scheme for expression in origins})

@@ -42,6 +42,8 @@ class DocumentScope:
         return self._loaded[name]
 
     def _load(self, described: SourceDescription) -> OpenApi | DocumentScope | None:
+        if described.type == "asyncapi":
+            return None
         at = described.at.get("url") or described.at
         found = self.library.find(described.name, described.url, self.arazzo.document)
         if found is None:
@@ -114,11 +116,12 @@ class DocumentScope:
     def means_messages(self, text: str) -> bool:
         """Whether a step's target is in an AsyncAPI source: the one it names, or the only one that has it."""
         bare = text.strip().strip("{}").removeprefix("$sourceDescriptions.")
+        for name in sorted((source.name for source in self.arazzo.sources), key=len, reverse=True):
+            if bare.startswith((f"{name}.", f"{name}#")):
+                return self.is_asyncapi(name)
         for described in self.arazzo.sources:
-            if not self.is_asyncapi(described.name):
+            if described.type == "openapi" or not self.is_asyncapi(described.name):
                 continue
-            if bare.startswith((f"{described.name}.", f"{described.name}#")):
-                return True
             operations = self._content(described).get("operations")
             if isinstance(operations, dict) and text in operations:
                 apis = [api for s in self.arazzo.sources if isinstance(api := self.source(s.name), OpenApi)]
@@ -132,7 +135,8 @@ class DocumentScope:
             n for n in names if f"$sourceDescriptions.{n}." in wanted or wanted.startswith((f"{n}#", f"{n}."))
         ]
         apis = {n: api for n in named or names if isinstance(api := self.source(n), OpenApi)}
-        return OperationFinder(apis, tuple(names), self.report, self.incomplete)
+        known = tuple(source.name for source in self.arazzo.sources)
+        return OperationFinder(apis, known, self.report, self.incomplete)
 
     def inputs(self, workflow: WorkflowObject) -> InputSchema:
         """The inputs of one of this document's workflows."""

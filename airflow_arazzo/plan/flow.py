@@ -17,15 +17,29 @@ class StepGraph:
 
     successors: Mapping[str, tuple[str, ...]]
 
+    @property
+    def running(self) -> frozenset[str]:
+        """Steps that a run can come to: the first, and all that can follow."""
+        first = next(iter(self.successors), None)
+        return frozenset() if first is None else self.reachable(first) | {first}
+
     @classmethod
-    def of(cls, steps: Sequence[Step]) -> StepGraph:
-        """The graph of steps in their order of execution."""
+    def of(cls, steps: Sequence[Step], *, with_retries: bool = False) -> StepGraph:
+        """The graph of steps in their order of execution.
+
+        :param with_retries: whether steps that a retry runs in between count as following, and followed by
+            the retrying step.
+        """
         known = {step.id for step in steps}
         successors: dict[str, tuple[str, ...]] = {}
         for index, step in enumerate(steps):
             following = [steps[index + 1].id] if index + 1 < len(steps) and falls_through(step) else []
             following += [a.step for a in (*step.on_success, *step.on_failure) if a.type == "goto" and a.step]
             successors[step.id] = tuple(dict.fromkeys(name for name in following if name in known))
+        for step in steps if with_retries else ():
+            for name in (a.step for a in step.on_failure if a.type == "retry" and a.step in known):
+                successors[step.id] += (name,)
+                successors[name] += (step.id,)
         return cls(successors)
 
     def reachable(self, start: str) -> frozenset[str]:
@@ -40,9 +54,9 @@ class StepGraph:
         return frozenset(found)
 
     def before(self) -> dict[str, frozenset[str]]:
-        """By step id, the steps that can have run before it."""
+        """By step id, the steps that can have run before it. Steps that never run come before none."""
         result: dict[str, set[str]] = {name: set() for name in self.successors}
-        for name in self.successors:
+        for name in self.running:
             for later in self.reachable(name):
                 result[later].add(name)
         return {name: frozenset(earlier) for name, earlier in result.items()}
@@ -62,7 +76,7 @@ def execution_order(names: Sequence[str], needs: Mapping[str, Iterable[str]]) ->
     """Steps in document order as far as their dependencies allow (Arazzo 1.1, step ``dependsOn``).
 
     :param needs: steps that must have run before, by step id.
-    :raises ValueError: with the steps of a circle as its arguments.
+    :raises ValueError: with the steps of a circle as its arguments, the first repeated at the end.
     """
     order: list[str] = []
     placed: set[str] = set()
@@ -73,11 +87,21 @@ def execution_order(names: Sequence[str], needs: Mapping[str, Iterable[str]]) ->
             None,
         )
         if ready is None:
-            raise ValueError(*waiting)
+            raise ValueError(*_circle(waiting, needs))
         waiting.remove(ready)
         placed.add(ready)
         order.append(ready)
     return order
+
+
+def _circle(waiting: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[str]:
+    """A circle among steps each of which waits for another of them; the first is repeated at the end."""
+    path = [waiting[0]]
+    while True:
+        following = next(need for need in needs.get(path[-1], ()) if need in waiting)
+        if following in path:
+            return [*path[path.index(following) :], following]
+        path.append(following)
 
 
 def called_workflows(workflow: Workflow) -> list[tuple[str, str]]:

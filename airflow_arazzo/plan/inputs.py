@@ -38,6 +38,11 @@ class InputSchema:
         return frozenset(_object(self.schema.get("properties")))
 
     @property
+    def required(self) -> frozenset[str]:
+        """Inputs that must be there."""
+        return frozenset(_names(self.schema.get("required")))
+
+    @property
     def secrets(self) -> frozenset[str]:
         """Inputs that the schema marks as secret: ``format: password`` or ``writeOnly``."""
         return frozenset(

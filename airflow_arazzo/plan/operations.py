@@ -30,7 +30,7 @@ class OperationFinder:
     :param sources: descriptions by source name, in document order. Sources that are no OpenAPI
         descriptions, or that could not be loaded, are not among them.
     :param names: names of all source descriptions of the document.
-    :param incomplete: whether a source could not be loaded (reported), so that what is not found may be there.
+    :param incomplete: whether a source could not be loaded (reported): what is not found may be there.
     """
 
     sources: dict[str, OpenApi]
@@ -56,8 +56,10 @@ class OperationFinder:
             return exact[0]
         if len(exact) > 1:
             places = ", ".join(sorted({target.source for target in exact}))
+            message = f"operationId {text!r} is in several places: {places}"
+            hint = f"write $sourceDescriptions.{exact[0].source}.{text}"
             self.report.error(
-                "ambiguous-operation", f"operationId {text!r} is in several places: {places}", at
+                "ambiguous-operation", message, at, hint if "," in places else "use operationPath"
             )
             return None
         source, dot, rest = text.partition(".")
@@ -72,11 +74,16 @@ class OperationFinder:
         for name in sorted(self.names, key=len, reverse=True):
             if rest.startswith(name + ".") and name in self.sources:
                 return self._in_source(name, rest[len(name) + 1 :], at)
-        return self._unknown_source(rest.split(".")[0], at)
+        self._unknown_source(rest.split(".")[0], at)
+        return None
 
     def _unknown_source(self, name: str, at: Location) -> None:
         folded = [known for known in self.names if known.casefold() == name.casefold()]
-        message = f"there is no OpenAPI source description {name!r}"
+        if name in self.names:
+            message = f"the source description {name!r} is no OpenAPI description, so it has no operations"
+            self.report.error("wrong-source", message, at)
+            return
+        message = f"there is no source description {name!r}"
         self.report.error("unknown-source", message, at, did_you_mean(name, folded or self.names))
 
     def _in_source(self, source: str, operation_id: str, at: Location) -> Target | None:

@@ -9,13 +9,14 @@ from typing import cast, get_args
 
 from airflow_arazzo.description.arazzo import ParameterObject, RequestBodyObject
 from airflow_arazzo.description.diagnostics import did_you_mean
-from airflow_arazzo.description.documents import Location, Report
+from airflow_arazzo.description.documents import Location, Report, is_within
 from airflow_arazzo.description.fields import lexeme
 from airflow_arazzo.description.openapi import ApiOperation, ApiParameter, MediaType
 from airflow_arazzo.description.schemas import SchemaFacts
 from airflow_arazzo.expression.model import Constant, Expression, ObjectTemplate, Template, Text
 from airflow_arazzo.plan.model import Body, Encoding, Parameter, Place, Replacement, Style
 from airflow_arazzo.plan.templates import TemplateReader
+from airflow_arazzo.plan.timestamps import note_timestamps
 
 _DEFAULT_STYLE: dict[str, Style] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 _PATH_NAME = re.compile(r"\{\+?([^{}]+)\}")
@@ -58,9 +59,11 @@ class RequestReader:
     def _placed(self, written: ParameterObject) -> str | None:
         """The place of a parameter, healed where the operation leaves no doubt; None when unknown."""
         declared = self._declared(written.name, written.place) if written.place else None
+        if written.place == "path":
+            declared = None  # the template decides: what it does not name has no place to go
         if declared is not None or (written.place == "path" and written.name in self.path_names):
             return written.place
-        places = {p.place for p in self.operation.parameters if p.name == written.name}
+        places = {p.place for p in self.operation.parameters if p.name == written.name} - {"path"}
         places |= {"path"} if written.name in self.path_names else set()
         if len(places) == 1:
             place = places.pop()
@@ -87,8 +90,10 @@ class RequestReader:
 
     def parameters(self, written: list[ParameterObject], step_at: Location) -> list[StepParameter]:
         """The step's parameters in order; missing and unknown path parameters are errors."""
-        read = [parameter for each in written if (parameter := self._parameter(each))]
+        taken = [each for each in written if not self._passed_over(each, step_at)]
+        read = [parameter for each in taken if (parameter := self._parameter(each))]
         given = {each.parameter.name for each in read if each.parameter.place == "path"}
+        given |= {each.name for each in taken if each.place == "path"}
         for name in self.path_names:
             if name not in given:
                 message = f"{self.called} needs the path parameter {name!r}"
@@ -97,6 +102,17 @@ class RequestReader:
                 self.report.error("missing-path-parameter", message, step_at, hint)
         self._note_missing(read, step_at)
         return read
+
+    def _passed_over(self, written: ParameterObject, step_at: Location) -> bool:
+        """Whether a parameter of the workflow has no place in this operation: it is meant for other steps."""
+        if is_within(written.at, step_at) or written.place not in ("", "path"):
+            return False
+        known = {p.name for p in self.operation.parameters if p.place != "path"} | set(self.path_names)
+        if written.name in known:
+            return False
+        message = f"{self.called} has no parameter {written.name!r}; this step goes without it"
+        self.report.note("parameter-not-used", message, written.at)
+        return True
 
     def _note_missing(self, read: list[StepParameter], step_at: Location) -> None:
         """Required query parameters that nobody sends; headers are often the runner's own credentials."""
@@ -157,6 +173,8 @@ class RequestReader:
         media = self._media_type(content_type, written)
         facts = media.schema if media else None
         payload = self._payload(written.payload, content_type, facts)
+        for at in (written.payload, *(replacement.value for replacement in written.replacements)):
+            note_timestamps(at, self.report)
         return Body(
             content_type=content_type,
             payload=payload,
@@ -227,7 +245,7 @@ class RequestReader:
                 continue
             style, explode = at.value.get("style"), at.value.get("explode")
             found[name] = Encoding(
-                style=style if style in get_args(Style) else "",
+                style=cast(Style, style) if style in get_args(Style) else "",
                 explode=explode if isinstance(explode, bool) else None,
                 allow_reserved=bool(at.value.get("allowReserved")),
                 content_type=str(at.value.get("contentType") or ""),
@@ -245,6 +263,8 @@ class RequestReader:
                 self.report.error(
                     "replacement-target", f"{target!r} is no JSON Pointer", replacement.target, hint
                 )
+                continue
+            if not self.templates.query(kind, target, replacement.version, replacement.target):
                 continue
             value = self.templates.value(replacement.value)
             read.append(Replacement(target, kind, value, replacement.version))  # type: ignore[arg-type]

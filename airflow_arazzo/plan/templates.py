@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_arazzo.description.arazzo import CriterionObject
 from airflow_arazzo.description.documents import Location, Report
@@ -30,11 +31,13 @@ from airflow_arazzo.expression.model import (
     Truth,
     Typed,
 )
-from airflow_arazzo.expression.names import Names, Problem
+from airflow_arazzo.expression.names import Names, Problem, failed
 from airflow_arazzo.expression.parser import parse_expression
-from airflow_arazzo.expression.selectors import parse_selector
+from airflow_arazzo.expression.selectors import check_query, checked_version, parse_selector
 from airflow_arazzo.expression.text import parse_text
 
+_Read = TypeVar("_Read", bound=Template | Criterion | None)
+_OWNER = re.compile(r"\$(?P<kind>step|workflow)s\.(?P<name>[^$]+?)(\.outputs)?[.\[#]['\"/]?\Z")
 _SELECTOR_FIELDS = {"context", "selector", "type"}
 
 
@@ -43,32 +46,40 @@ class TemplateReader:
     """Reads values under one set of names; findings go into the report at the place of the value.
 
     :param selectors: whether objects may be Selector Objects (Arazzo 1.1).
+    :param seen: every expression read so far, and where.
     """
 
     names: Names
     report: Report
     selectors: bool
+    seen: list[tuple[Expression, Location]] = field(default_factory=list)
 
-    def told(self, problems: list[Problem], at: Location) -> None:
-        """Report the findings of a parser about the text at a location."""
+    def _noted(self, parsed: _Read, at: Location) -> _Read:
+        self.seen.extend((each, at) for each in expressions(parsed))
+        return parsed
+
+    def told(self, problems: list[Problem], at: Location) -> bool:
+        """Report the findings of a parser about the text at a location; whether there is no error."""
         for problem in problems:
-            self.report.add(
-                problem.severity, problem.code, problem.message, at, problem.hint, offset=problem.offset
-            )
+            message = problem.message
+            if problem.code == "unknown-output":
+                message += _owner(str(at.value)[: problem.offset])
+            self.report.add(problem.severity, problem.code, message, at, problem.hint, offset=problem.offset)
+        return not failed(problems)
 
     def expression(self, at: Location) -> Expression | None:
         """A text that must be one expression."""
         problems: list[Problem] = []
         parsed = parse_expression(str(at.value), self.names, problems)
         self.told(problems, at)
-        return parsed
+        return self._noted(parsed, at)
 
     def text(self, at: Location) -> Template:
         """A text: literal, expression, or text with embedded expressions."""
         problems: list[Problem] = []
         parsed = parse_text(str(at.value), self.names, problems)
         self.told(problems, at)
-        return parsed
+        return self._noted(parsed, at)
 
     def json_text(self, at: Location) -> Template:
         """A text that is a JSON document with embedded expressions, or any other text."""
@@ -78,7 +89,7 @@ class TemplateReader:
             parsed = parse_json_text(at.value, self.names, problems)
             if parsed is not None:
                 self.told(problems, at)
-                return parsed
+                return self._noted(parsed, at)
         return self.text(at)
 
     def value(self, at: Location, facts: SchemaFacts | None = None) -> Template:
@@ -113,8 +124,9 @@ class TemplateReader:
         if isinstance(at.value, dict) and set(at.value) >= _SELECTOR_FIELDS:
             return self.selector(at)
         if isinstance(at.value, str):
-            template = self.text(at)
-            if isinstance(template, Constant):
+            problems: list[Problem] = []
+            template = self._noted(parse_text(at.value, self.names, problems), at)
+            if self.told(problems, at) and isinstance(template, Constant):
                 self.report.warning(
                     "constant-output",
                     f"the output is the literal text {at.value!r}",
@@ -140,7 +152,15 @@ class TemplateReader:
         problems: list[Problem] = []
         select = parse_selector(parsed, at.value["selector"], kind, version, self.names, problems)
         self.told(problems, at / "selector")
-        return select
+        return self._noted(select, at / "selector")
+
+    def query(self, kind: str, text: str, version: str, at: Location) -> bool:
+        """Whether a text is a query of a language (and version, if one is given); reported when not."""
+        problems: list[Problem] = []
+        known = checked_version(kind, version, problems)
+        if known is not None:
+            check_query(kind, Text((text,)), known, problems)
+        return self.told(problems, at)
 
     def criterion(self, written: CriterionObject) -> Criterion | None:
         """A Criterion Object."""
@@ -153,7 +173,13 @@ class TemplateReader:
             kind, written.version, str(written.condition.value), context, self.names, problems
         )
         self.told(problems, written.condition)
-        return parsed
+        return self._noted(parsed, written.condition)
+
+
+def _owner(before: str) -> str:
+    """Whose output was looked for, given what stands before its name."""
+    match = _OWNER.search(before)
+    return f" of {match['kind']} {match['name']!r}" if match else ""
 
 
 def _expression_type(at: Location) -> tuple[str, str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_arazzo.description.arazzo import ActionObject, ParameterObject, StepObject, WorkflowObject
 from airflow_arazzo.description.diagnostics import did_you_mean
-from airflow_arazzo.description.documents import Location, Report
+from airflow_arazzo.description.documents import Location, Report, is_within
 from airflow_arazzo.description.openapi import ApiOperation
-from airflow_arazzo.description.references import BrokenReference
-from airflow_arazzo.expression.model import Criterion, Expression, Template
+from airflow_arazzo.expression.model import Constant, Criterion, Expression, Template
 from airflow_arazzo.plan import credentials
 from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
@@ -42,11 +41,13 @@ class Flows:
     """Where credentials flow in a workflow, gathered from its steps.
 
     :param sites: inputs that feed credential parameters: the source key and scheme that they feed.
-    :param tokens: step outputs that are sent as credentials.
+    :param tokens: outputs, of steps or workflows, that are sent as credentials.
+    :param handed: literals handed to other workflows: the workflow's key, the input, and where.
     """
 
     sites: dict[str, tuple[str, str]] = field(default_factory=dict)
     tokens: list[Expression] = field(default_factory=list)
+    handed: list[tuple[str, str, Location]] = field(default_factory=list)
 
 
 @dataclass
@@ -61,11 +62,15 @@ class StepCompiler:
 
     def __post_init__(self) -> None:
         selectors = self.scope.arazzo.version.startswith("1.1")
-        names = self.scope.names(self.workflow)
-        self.templates = TemplateReader(names, self.report, selectors)
+        self.names = self.scope.names(self.workflow)
+        self.templates = TemplateReader(self.names, self.report, selectors)
+        self.outer = self.templates
 
     def step(self, written: StepObject) -> Step | None:
         """One step; None when its target cannot be found (reported)."""
+        # in a step, $outputs are its own, or those of the workflow that it calls
+        names = replace(self.names, outputs=self.scope.outputs_of(written))
+        self.templates = replace(self.outer, names=names)
         call = self._call(written)
         criteria = self._criteria(written.success_criteria or ())
         on_success = self._actions(written.on_success, self.workflow.success_actions)
@@ -96,6 +101,9 @@ class StepCompiler:
         reference = written.operation_id or written.operation_path
         if reference is None:
             return None
+        if self.scope.means_messages(str(reference.value)):
+            self._asyncapi(reference)
+            return None
         finder = self.scope.finder(str(reference.value))
         if not finder.sources:
             self._explain_no_source(reference)
@@ -103,19 +111,20 @@ class StepCompiler:
         target = finder.by_id(reference) if written.operation_id else finder.by_path(reference)
         if target is None:
             return None
-        try:
-            operation = target.api.operation(target.key)
-        except BrokenReference as broken:
-            self.report.error("broken-reference", broken.message, broken.at)
-            return None
-        return self._operation_call(written, target, operation)
+        return self._operation_call(written, target, self._operation(target))
+
+    def _operation(self, target: Target) -> ApiOperation:
+        """The operation, with a warning for every reference in it that leads nowhere."""
+        operation = target.api.operation(target.key)
+        for broken in operation.unresolved:
+            called = f"{operation.method} {operation.path}"
+            hint = f"{called} is used without it"
+            self.report.warning("unresolved-reference", broken.message, broken.at, hint)
+        return operation
 
     def _explain_no_source(self, reference: Location) -> None:
-        """Say why an operation has nowhere to be found, unless a missing file was reported already."""
-        names = [source.name for source in self.scope.arazzo.sources]
-        if any(self.scope.is_asyncapi(name) for name in names):
-            self._asyncapi(reference)
-        elif not any(d.code in ("source-not-found", "openapi-version") for d in self.report.diagnostics):
+        """Say why an operation has nowhere to be found, unless a source that failed to load was reported."""
+        if not self.scope.incomplete:
             self.report.error("unknown-operation", "the document has no OpenAPI source", reference)
 
     def _asyncapi(self, at: Location) -> None:
@@ -162,23 +171,35 @@ class StepCompiler:
             return None
         scope, workflow = found
         if written.request_body is not None:
-            self.report.error("body-for-workflow", "a step that calls a workflow has no body", written.at)
-        inputs = self._inputs_for(scope, workflow, self._merged_parameters(written), written.at)
-        return WorkflowCall(self.around.key_of(scope, workflow), inputs)
+            at = written.request_body.at
+            self.report.error("body-for-workflow", "a step that calls a workflow has no body", at)
+        known = scope.inputs(workflow).names
+        # parameters of the workflow that have a place are for requests; credentials must not become inputs
+        handed = [
+            p
+            for p in self._merged_parameters(written)
+            if is_within(p.at, written.at) or not p.place or p.name in known
+        ]
+        key = self.around.key_of(scope, workflow)
+        return WorkflowCall(key, self._inputs_for(key, scope, workflow, handed))
 
     def _inputs_for(
-        self, scope: DocumentScope, workflow: WorkflowObject, written: Iterable[ParameterObject], at: Location
+        self, key: str, scope: DocumentScope, workflow: WorkflowObject, written: Iterable[ParameterObject]
     ) -> tuple[tuple[str, Template], ...]:
         """Parameters as inputs of a workflow."""
-        known = scope.inputs(workflow).names
+        schema = scope.inputs(workflow)
         inputs = []
         for parameter in written:
-            if known is not None and parameter.name not in known:
+            if not schema.is_open and parameter.name not in schema.names:
                 message = (
                     f"workflow {workflow.id!r} has no input {parameter.name!r}; it is passed all the same"
                 )
-                self.report.note("unknown-workflow-input", message, parameter.at)
-            inputs.append((parameter.name, self.templates.value(parameter.value)))
+                hint = did_you_mean(parameter.name, schema.names)
+                self.report.note("unknown-workflow-input", message, parameter.at, hint)
+            value = self.templates.value(parameter.value)
+            if isinstance(value, Constant):
+                self.flows.handed.append((key, parameter.name, parameter.at))
+            inputs.append((parameter.name, value))
         return tuple(inputs)
 
     def _criteria(self, written: Iterable[object]) -> tuple[Criterion, ...]:
@@ -205,7 +226,7 @@ class StepCompiler:
             if found is None:
                 return None
             workflow = self.around.key_of(*found)
-            inputs = self._inputs_for(*found, written.parameters, written.at)
+            inputs = self._inputs_for(workflow, *found, written.parameters)
         return Action(
             name=written.name,
             type=written.type,  # type: ignore[arg-type]
@@ -255,9 +276,22 @@ class StepCompiler:
             name = str(at.value)
             if name in known or name.removeprefix("$steps.") in known:
                 found.append(name.removeprefix("$steps.") if name not in known else name)
-            elif not name.startswith(("$workflows.", "$sourceDescriptions.")):
+            elif name.startswith(("$workflows.", "$sourceDescriptions.")):
+                self._foreign_dependency(at)
+            else:
                 self._step_reference(at)
         return tuple(found)
+
+    def _foreign_dependency(self, at: Location) -> None:
+        """A step of another workflow: done before when this workflow depends on that one, else never."""
+        text = str(at.value)
+        needed = [str(each.value).removeprefix("$workflows.") for each in self.workflow.depends_on]
+        called = [str(step.workflow_id.value) for step in self.workflow.steps if step.workflow_id]
+        bare = text.removeprefix("$workflows.")
+        if not any(bare.startswith(f"{name}.steps.") for name in (*needed, *called)):
+            message = f"{text!r} is a step of a workflow that this one neither depends on nor calls"
+            hint = "name that workflow in dependsOn of this workflow"
+            self.report.error("unknown-step", message, at, hint)
 
     def _warn_of_unsafe_retries(
         self, call: OperationCall | WorkflowCall, written: StepObject, actions: tuple[Action, ...]

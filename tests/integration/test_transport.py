@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -379,6 +380,39 @@ def test_the_limit_counts_decoded_bytes() -> None:
     _, (outcome,) = exchange(answering(head + packed), request())
     assert isinstance(outcome, OutcomeUnknown)
     assert "larger than" in str(outcome)
+
+
+def test_a_decompression_bomb_is_not_unpacked() -> None:
+    packed = gzip.compress(bytes(64 * 2**20))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    tracemalloc.start()
+    try:
+        _, (outcome,) = exchange(answering(head + packed), request())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(outcome, OutcomeUnknown)
+    assert "larger than" in str(outcome)
+    assert peak < 8 * 2**20
+
+
+@pytest.mark.parametrize(("count", "fine"), [(150, True), (300, False), (5000, False)])
+def test_headers_are_counted(count: int, fine: bool) -> None:
+    many = b"".join(b"X-%d: 1\r\n" % number for number in range(count))
+    answer = b"HTTP/1.1 200 OK\r\n" + many + b"Content-Length: 2\r\n\r\nok"
+    _, (outcome,) = exchange(answering(answer), request("POST"))
+    if fine:
+        assert isinstance(outcome, Response)
+        assert len(outcome.headers) == count + 1
+    else:
+        assert isinstance(outcome, OutcomeUnknown)
+        assert "not valid HTTP" in str(outcome)
+
+
+def test_a_header_is_bounded() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\nContent-Length: 2\r\n\r\nok"
+    _, (outcome,) = exchange(answering(answer), request("POST"))
+    assert isinstance(outcome, OutcomeUnknown)
 
 
 def test_the_timeout_is_the_requests_then_the_connections() -> None:

@@ -1,0 +1,110 @@
+"""What the log of a task tells: the step, its requests, criteria and actions. Never a secret."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from airflow.sdk.log import mask_secret
+
+from airflow_arazzo.engine.connection import Connection
+from airflow_arazzo.engine.journal import Event
+from airflow_arazzo.engine.machine import Machine, Send
+from airflow_arazzo.engine.messages import Response, TransportError
+from airflow_arazzo.engine.redact import redact
+from airflow_arazzo.engine.run import Exchange, sender
+from airflow_arazzo.engine.transport import Transport
+from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow
+
+
+class Story:
+    """Writes the log of one attempt at a task, as things happen.
+
+    A process that is killed while a request is under way leaves a log that ends with that request.
+
+    :param log: where the lines go.
+    """
+
+    def __init__(self, log: Any) -> None:
+        self._log: logging.Logger = log
+        self._told = 0
+        self.hidden: list[str] = []
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask secrets from here on, in this log and in Airflow's."""
+        for secret in secrets:
+            if secret and secret not in self.hidden:
+                self.hidden.append(secret)
+                mask_secret(secret)
+
+    def safe(self, text: str) -> str:
+        """A text with every secret masked."""
+        return redact(text, self.hidden)
+
+    def begin(self, workflow: Workflow, steps: Sequence[str], start: str) -> None:
+        """Say what the task does."""
+        called = {step.id: _called(step) for step in workflow.steps if step.id in steps}
+        if len(steps) > 1:
+            listed = "; ".join(f"{name}: {what}" for name, what in called.items())
+            self._log.info("loop of workflow %r, beginning at step %r (%s)", workflow.id, start, listed)
+        else:
+            self._log.info("step %r of workflow %r: %s", start, workflow.id, called[start])
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Tell the machine's events that were not told yet."""
+        for event in events[self._told :]:
+            write = self._log.warning if event.level == "warning" else self._log.info
+            write("%s: %s", event.step, self.safe(event.text))
+        self._told = len(events)
+
+    def request(self, command: Send) -> None:
+        """A request is about to be sent. Query values are nobody's business."""
+        visit = f" (visit {command.visit})" if command.visit > 1 else ""
+        path = self.safe(command.request.target.partition("?")[0])
+        self._log.info("%s: %s %s%s", command.step.id, command.request.method, path, visit)
+
+    def response(self, command: Send, response: Response) -> None:
+        """A response has come."""
+        took = response.elapsed * 1000
+        self._log.info("%s: status %d after %.0f ms", command.step.id, response.status, took)
+
+    def no_response(self, command: Send, error: TransportError) -> None:
+        """No response has come."""
+        self._log.warning("%s: no response: %s", command.step.id, self.safe(str(error)))
+
+    def end(self, outputs: Mapping[str, Any], next_step: str) -> None:
+        """The steps have succeeded, or their failure was taken over."""
+        self._log.info("outputs: %s", ", ".join(outputs) or "none")
+        if next_step:
+            self._log.info("goes on with step %r", next_step)
+
+
+def told_sender(
+    transport: Transport, plan: Plan, connections: Mapping[str, Connection], machine: Machine, story: Story
+) -> Exchange:
+    """An exchange over a transport that tells what it does."""
+    send = sender(transport, plan, connections)
+
+    async def exchange(command: Send) -> Response:
+        story.hide(machine.secret_values())
+        story.tell(machine.events)
+        story.request(command)
+        try:
+            response = await send(command)
+        except TransportError as error:
+            story.no_response(command, error)
+            raise
+        story.response(command, response)
+        return response
+
+    return exchange
+
+
+def _called(step: Step) -> str:
+    if isinstance(step.call, OperationCall):
+        call = step.call
+        operation = f"{call.method} {call.path}"
+        named = "" if call.operation == operation else f"{call.operation}, "
+        return f"{named}{operation} of {call.source}"
+    return f"calls workflow {step.call.workflow!r}"

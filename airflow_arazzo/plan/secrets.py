@@ -1,0 +1,262 @@
+"""Secrets across workflows: inputs that come from connections, outputs that are sent as credentials.
+
+Both flow through calls: an input handed to a credential input of another workflow is a credential, and an
+output that another workflow's output copies is as secret as that one. So they are found for all workflows
+of a plan together, in rounds, until nothing is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from airflow_arazzo.description.documents import Report
+from airflow_arazzo.expression.model import Constant, Expression, Template
+from airflow_arazzo.plan.analysis import (
+    call_inputs,
+    criteria_expressions,
+    request_expressions,
+)
+from airflow_arazzo.plan.inputs import InputSchema
+from airflow_arazzo.plan.model import Action, CredentialInput, OperationCall, Step, WorkflowCall
+from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.workflow import Flows
+
+Credentials = Mapping[str, Mapping[str, CredentialInput]]
+"""Credential inputs by workflow key and input name."""
+
+
+@dataclass
+class Draft:
+    """A compiled workflow of which is not known yet what is secret in it."""
+
+    id: str
+    steps: tuple[Step, ...]
+    outputs: dict[str, Template]
+    schema: InputSchema
+    flows: Flows
+
+
+def all_credentials(drafts: Mapping[str, Draft]) -> dict[str, dict[str, CredentialInput]]:
+    """Inputs of every workflow whose value comes from a connection."""
+    known: dict[str, dict[str, CredentialInput]] = {key: {} for key in drafts}
+    for _ in range(len(drafts) + 2):
+        found = {key: _credentials(draft, known) for key, draft in drafts.items()}
+        if found == known:
+            break
+        known = found
+    return known
+
+
+def _credentials(draft: Draft, known: Credentials) -> dict[str, CredentialInput]:
+    """Inputs that feed credentials here or in a called workflow, or that the schema calls secret."""
+    found = dict(_handed_on(draft.steps, known))
+    found |= {name: CredentialInput(source, scheme) for name, (source, scheme) in draft.flows.sites.items()}
+    for expression in _ordinary_uses(draft, known):
+        if expression.root == "inputs" and expression.name in found:
+            found[expression.name] = msgspec.structs.replace(found[expression.name], scheme="")
+    for name in sorted(draft.schema.secrets - set(found)):
+        found[name] = CredentialInput(_first_source(draft.steps, name))
+    required = draft.schema.required
+    return {name: msgspec.structs.replace(each, required=name in required) for name, each in found.items()}
+
+
+def _handed_on(steps: Sequence[Step], known: Credentials) -> Iterator[tuple[str, CredentialInput]]:
+    """Inputs that become credential inputs of a called workflow."""
+    for step in steps:
+        for key, inputs in call_inputs(step):
+            theirs = known.get(key, {})
+            for name, template in inputs:
+                if name in theirs and isinstance(template, Expression) and template.root == "inputs":
+                    yield template.name, theirs[name]
+
+
+def _ordinary_uses(draft: Draft, known: Credentials) -> Iterator[Expression]:
+    """Expressions that are neither a credential parameter nor handed on as a credential."""
+    for step in draft.steps:
+        if isinstance(step.call, OperationCall):
+            for parameter in step.call.parameters:
+                if not parameter.credential:
+                    yield from expressions(parameter.value)
+            if step.call.body:
+                yield from expressions(step.call.body.payload)
+                for replacement in step.call.body.replacements:
+                    yield from expressions(replacement.value)
+        yield from criteria_expressions(step)
+        for template in step.outputs.values():
+            yield from expressions(template)
+        for key, inputs in call_inputs(step):
+            for name, template in inputs:
+                if name not in known.get(key, {}):
+                    yield from expressions(template)
+    for template in draft.outputs.values():
+        yield from expressions(template)
+
+
+def _first_source(steps: Sequence[Step], name: str) -> str:
+    """The source of the first operation that uses an input; else of the first operation."""
+    sources = [step.call.source for step in steps if isinstance(step.call, OperationCall)]
+    for step in steps:
+        if isinstance(step.call, OperationCall):
+            uses = (e.name for e in request_expressions(step) if e.root == "inputs")
+            if name in uses:
+                return step.call.source
+    return sources[0] if sources else ""
+
+
+def without_literals(draft: Draft, known: Credentials, report: Report) -> tuple[Step, ...]:
+    """Steps that hand no literal to a credential input of another workflow; such are warned of."""
+    for key, name, at in draft.flows.handed:
+        if name in known.get(key, {}):
+            message = f"{name} is a credential written into the document; it is not handed on"
+            report.warning("literal-credential", message, at, "the connection's is sent instead")
+
+    def kept(key: str, inputs: tuple[tuple[str, Template], ...]) -> tuple[tuple[str, Template], ...]:
+        theirs = known.get(key, {})
+        return tuple(
+            (name, value) for name, value in inputs if name not in theirs or not isinstance(value, Constant)
+        )
+
+    def action(each: Action) -> Action:
+        return msgspec.structs.replace(each, inputs=kept(each.workflow, each.inputs)) if each.inputs else each
+
+    def call(step: Step) -> Step:
+        inner = step.call
+        if isinstance(inner, WorkflowCall):
+            inner = msgspec.structs.replace(inner, inputs=kept(inner.workflow, inner.inputs))
+        return msgspec.structs.replace(
+            step,
+            call=inner,
+            on_success=tuple(action(each) for each in step.on_success),
+            on_failure=tuple(action(each) for each in step.on_failure),
+        )
+
+    return tuple(call(step) for step in draft.steps)
+
+
+@dataclass
+class SecretOutputs:
+    """Outputs of steps that are credentials, followed to where they come from and to where they are copied.
+
+    :param steps: names of outputs by workflow key and step id.
+    :param workflows: names of outputs by workflow key.
+    """
+
+    drafts: Mapping[str, Draft]
+    known: Credentials
+    steps: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    workflows: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def find(self) -> SecretOutputs:
+        """Fill in both maps."""
+        for key, draft in self.drafts.items():
+            for token in draft.flows.tokens:
+                self._source(key, token)
+            for step in draft.steps:
+                for called, inputs in call_inputs(step):
+                    for name, template in inputs:
+                        if name in self.known.get(called, {}):
+                            for expression in expressions(template):
+                                self._source(key, expression)
+        size = -1
+        while size != (size := sum(map(len, (*self.steps.values(), *self.workflows.values())))):
+            for key, draft in self.drafts.items():
+                self._copies(key, draft)
+        return self
+
+    def _source(self, key: str, expression: Expression) -> None:
+        """Mark what an expression of a workflow reads, if that is an output."""
+        if expression.root == "workflows" and expression.part != "inputs":
+            self._workflow_output(self._beside(key, expression.scope), expression.name)
+        if expression.root == "steps":
+            self._step_output(key, expression.scope, expression.name)
+
+    def _beside(self, key: str, workflow_id: str) -> str:
+        return key.removesuffix(self.drafts[key].id) + workflow_id if key in self.drafts else workflow_id
+
+    def _step_output(self, key: str, step_id: str, name: str) -> None:
+        step = next((s for s in self.drafts[key].steps if s.id == step_id), None)
+        marked = self.steps.setdefault((key, step_id), {})
+        if step is None or name in marked:
+            return
+        marked[name] = None
+        if isinstance(step.call, WorkflowCall) and name not in step.outputs:
+            self._workflow_output(step.call.workflow, name)
+        for expression in expressions(step.outputs.get(name)):
+            if expression.root == "outputs" and isinstance(step.call, WorkflowCall):
+                self._workflow_output(step.call.workflow, expression.name)
+            self._source(key, expression)
+
+    def _workflow_output(self, key: str, name: str) -> None:
+        marked = self.workflows.setdefault(key, {})
+        if key not in self.drafts or name in marked:
+            return
+        marked[name] = None
+        for expression in expressions(self.drafts[key].outputs.get(name)):
+            self._source(key, expression)
+
+    def _copies(self, key: str, draft: Draft) -> None:
+        """Mark outputs that hold what is marked already."""
+        for step in draft.steps:
+            called = self.workflows.get(step.call.workflow, {}) if isinstance(step.call, WorkflowCall) else {}
+            for name in called:
+                if name not in step.outputs:
+                    self._step_output(key, step.id, name)
+            secret = [e for n in self.steps.get((key, step.id), {}) for e in expressions(step.outputs.get(n))]
+            for name, template in step.outputs.items():
+                for expression in expressions(template):
+                    again = expression.root == "outputs" and expression.name in called
+                    again = again or any(_holds(expression, each) for each in secret)
+                    if again or self._is_marked(key, expression):
+                        self._step_output(key, step.id, name)
+        for name, template in draft.outputs.items():
+            if any(self._is_marked(key, expression) for expression in expressions(template)):
+                self._workflow_output(key, name)
+
+    def _is_marked(self, key: str, expression: Expression) -> bool:
+        if expression.root == "workflows":
+            return expression.name in self.workflows.get(self._beside(key, expression.scope), {})
+        return expression.root == "steps" and expression.name in self.steps.get((key, expression.scope), {})
+
+
+def _holds(outer: Expression, inner: Expression) -> bool:
+    """Whether the value of one expression of a response has that of another in it."""
+    same = all(getattr(outer, name) == getattr(inner, name) for name in ("root", "scope", "part", "name"))
+    return outer.root == "response" and same and inner.path[: len(outer.path)] == outer.path
+
+
+def with_secret_outputs(steps: Sequence[Step], key: str, secret: SecretOutputs) -> tuple[Step, ...]:
+    """Steps that mark those of their outputs which are credentials."""
+    return tuple(
+        msgspec.structs.replace(step, secret_outputs=tuple(names))
+        if (names := secret.steps.get((key, step.id)))
+        else step
+        for step in steps
+    )
+
+
+def public_schema(schema: InputSchema, credentials: Mapping[str, CredentialInput]) -> dict[str, object]:
+    """The schema of the inputs that a run is asked for: without credentials."""
+    if not schema.schema:
+        return {}
+    shown = _without(schema.schema, credentials)
+    parts = shown.get("allOf")
+    if isinstance(parts, list):
+        shown["allOf"] = [_without(part, credentials) if isinstance(part, dict) else part for part in parts]
+    return shown
+
+
+def _without(schema: dict[str, object], credentials: Mapping[str, CredentialInput]) -> dict[str, object]:
+    result = dict(schema)
+    properties, required = result.get("properties"), result.get("required")
+    if isinstance(properties, dict):
+        result["properties"] = {name: each for name, each in properties.items() if name not in credentials}
+    if isinstance(required, list):
+        result["required"] = [
+            name for name in required if not (isinstance(name, str) and name in credentials)
+        ]
+        if not result["required"]:
+            del result["required"]
+    return result

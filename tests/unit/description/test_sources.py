@@ -1,0 +1,113 @@
+"""Finding the files of sources without any network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_arazzo.description.documents import Document
+from airflow_arazzo.description.sources import Library, file_digest
+
+URL = "https://raw.example/org/api/main/openapi/things.yaml"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "a" / "b" / "c"
+    folder.mkdir(parents=True)
+    (folder / "main.yaml").write_text("{}")
+    return folder
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"where: {path}")
+    return path
+
+
+def library(home: Path, **options: object) -> tuple[Library, Document]:
+    made = Library(home / "main.yaml", **options)  # type: ignore[arg-type]
+    return made, made.load(home / "main.yaml")
+
+
+def test_the_order_of_the_search(home: Path, tmp_path: Path) -> None:
+    """Each file that is added is nearer than all before it."""
+    vendored = tmp_path / "vendored"
+    expected = [
+        put(tmp_path / "things.yaml"),
+        put(tmp_path / "a" / "things.yaml"),
+        put(tmp_path / "a" / "openapi" / "things.yaml"),
+        put(tmp_path / "a" / "b" / "things.yaml"),
+        put(vendored / "things.yaml"),
+        put(vendored / "main" / "openapi" / "things.yaml"),
+        put(home / "things.yaml"),
+        put(home / "openapi" / "things.yaml"),
+        put(home / "api" / "main" / "openapi" / "things.yaml"),
+    ]
+    for path in reversed(expected):
+        made, document = library(home, source_path=[vendored])
+        found = made.find("things", URL, document)
+        assert found is not None
+        assert (found.path, found.how) == (path, "nearby")
+        path.unlink()
+    made, document = library(home, source_path=[vendored])
+    assert made.find("things", URL, document) is None
+
+
+def test_a_mapping_wins(home: Path, tmp_path: Path) -> None:
+    put(home / "things.yaml")
+    elsewhere = put(tmp_path / "else.yaml")
+    made, document = library(home, mapping={"things": elsewhere})
+    found = made.find("things", "things.yaml", document)
+    assert found is not None
+    assert (found.path, found.how) == (elsewhere, "mapped")
+    other = made.find("other", "things.yaml", document)
+    assert other is not None
+    assert other.how == "relative"
+
+
+@pytest.mark.parametrize("url", ["../things.yaml", "./../things.yaml?raw=1#top", "../th%69ngs.yaml"])
+def test_relative_urls_mean_files(url: str, home: Path) -> None:
+    path = put(home.parent / "things.yaml")
+    made, document = library(home)
+    found = made.find("things", url, document)
+    assert found is not None
+    assert (found.path.resolve(), found.how) == (path.resolve(), "relative")
+
+
+def test_file_urls(home: Path, tmp_path: Path) -> None:
+    path = put(tmp_path / "far" / "things.yaml")
+    made, document = library(home)
+    found = made.find("things", path.as_uri(), document)
+    assert found is not None
+    assert found.path == path
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[x", "", "x" * 5000, "a\x00b", "https://x.example/", "https://x.example/.."]
+)
+def test_urls_that_name_no_file(url: str, home: Path) -> None:
+    made, document = library(home)
+    assert made.find("things", url, document) is None
+    assert all(file_digest(path) == digest for path, digest in made.dependencies().items())
+
+
+def test_dependencies_are_what_was_read_and_what_was_missing(home: Path) -> None:
+    path = put(home.parent / "things.yaml")
+    made, document = library(home)
+    found = made.find("things", URL, document)
+    assert found is not None
+    made.load(found.path)
+    known = made.dependencies()
+    assert known[str(path)] == file_digest(str(path)) != ""
+    assert known[str(home / "main.yaml")] != ""
+    assert known[str(home / "things.yaml")] == ""
+    assert all(file_digest(name) == digest for name, digest in known.items())
+
+
+def test_files_are_read_once(home: Path) -> None:
+    path = put(home / "things.yaml")
+    made, _ = library(home)
+    assert made.load(path) is made.load(home / ".." / "c" / "things.yaml")
+    assert made.name_of(home.parent / "x.yaml") == "../x.yaml"

@@ -1,0 +1,184 @@
+"""Secrets across workflows."""
+
+# ruff: noqa: E501  the documents are in flow style
+
+from __future__ import annotations
+
+from airflow_arazzo.plan.codec import encode_plan
+from airflow_arazzo.plan.model import CredentialInput, Plan, WorkflowCall
+
+from .conftest import Project, codes
+
+KEY = "{name: X-API-Key, in: header, value: $inputs.key}"
+
+
+def secret(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Secret outputs by ``workflow/step``."""
+    found = {f"{key}/{step.id}": step.secret_outputs for key, w in plan.workflows.items() for step in w.steps}
+    return {name: tuple(sorted(outputs)) for name, outputs in found.items() if outputs}
+
+
+def test_a_credential_is_handed_on_through_two_calls(project: Project) -> None:
+    plan = project.plan(
+        f"""
+        - workflowId: a
+          inputs: {{properties: {{apiKey: {{}}, id: {{}}}}, required: [apiKey]}}
+          steps:
+          - {{stepId: s, workflowId: b, parameters: [{{name: k, value: $inputs.apiKey}}, {{name: id, value: $inputs.id}}]}}
+        - workflowId: b
+          inputs: {{properties: {{k: {{}}, id: {{}}}}}}
+          steps:
+          - {{stepId: s, workflowId: c, parameters: [{{name: key, value: $inputs.k}}]}}
+        - workflowId: c
+          inputs: {{properties: {{key: {{}}}}}}
+          steps: [{{stepId: s, operationId: only, parameters: [{KEY}]}}]
+        """
+    )
+    found = {key: dict(each.credentials) for key, each in plan.workflows.items()}
+    assert found == {
+        "a": {"apiKey": CredentialInput("api", "X-API-Key", required=True)},
+        "b": {"k": CredentialInput("api", "X-API-Key")},
+        "c": {"key": CredentialInput("api", "X-API-Key")},
+    }
+    assert list(plan.root.inputs["properties"]) == ["id"]
+    assert "required" not in plan.root.inputs
+
+
+def test_workflows_that_jump_to_each_other_share_their_credentials(project: Project) -> None:
+    plan = project.plan(
+        f"""
+        - workflowId: a
+          inputs: {{properties: {{key: {{}}}}}}
+          steps:
+          - stepId: s
+            operationId: only
+            onSuccess: [{{name: on, type: goto, workflowId: b, parameters: [{{name: key, value: $inputs.key}}]}}]
+        - workflowId: b
+          inputs: {{properties: {{key: {{}}}}}}
+          steps:
+          - stepId: s
+            operationId: only
+            parameters: [{KEY}]
+            onFailure: [{{name: back, type: goto, workflowId: a, parameters: [{{name: key, value: $inputs.key}}]}}]
+        """
+    )
+    for each in plan.workflows.values():
+        assert each.credentials == {"key": CredentialInput("api", "X-API-Key")}
+
+
+def test_a_literal_handed_to_a_credential_input_is_dropped(project: Project) -> None:
+    result = project.compile(
+        f"""
+        - workflowId: a
+          steps:
+          - {{stepId: s, workflowId: b, parameters: [{{name: key, value: sk_live}}, {{name: id, value: seven}}]}}
+        - workflowId: b
+          inputs: {{properties: {{key: {{}}, id: {{}}}}}}
+          steps: [{{stepId: s, operationId: only, parameters: [{KEY}, {{name: id, in: query, value: $inputs.id}}]}}]
+        """
+    )
+    assert codes(result) == ["literal-credential"]
+    call = result.plans["a"].root.steps[0].call
+    assert isinstance(call, WorkflowCall)
+    assert [name for name, _ in call.inputs] == ["id"]
+    assert b"sk_live" not in encode_plan(result.plans["a"])
+
+
+def test_a_workflow_parameter_with_a_place_is_no_input_of_a_called_workflow(project: Project) -> None:
+    plan = project.plan(
+        """
+        - workflowId: a
+          parameters:
+          - {name: Authorization, in: header, value: Basic c2VjcmV0}
+          - {name: id, in: query, value: seven}
+          - {name: other, in: query, value: eight}
+          steps:
+          - {stepId: s, workflowId: b}
+          - {stepId: t, operationId: only}
+        - workflowId: b
+          inputs: {properties: {id: {}}}
+          steps: [{stepId: s, operationId: only, parameters: [{name: id, in: query, value: $inputs.id}]}]
+        """
+    )
+    call = plan.root.steps[0].call
+    assert isinstance(call, WorkflowCall)
+    assert [name for name, _ in call.inputs] == ["id"]
+    assert b"c2VjcmV0" not in encode_plan(plan)
+
+
+LOGIN = """
+- workflowId: login
+  steps:
+  - {stepId: auth, operationId: only, outputs: {raw: $response.body#/t, id: $response.body#/id}}
+  outputs: {token: $steps.auth.outputs.raw, id: $steps.auth.outputs.id}
+"""
+
+
+def test_a_token_of_a_called_workflow_is_secret_where_it_is_made(project: Project) -> None:
+    plan = project.plan(
+        """
+- workflowId: w
+  steps:
+  - {stepId: l, workflowId: login, outputs: {mine: $outputs.token, who: $outputs.id}}
+  - {stepId: u, operationId: only, parameters: [{name: X-API-Key, in: header, value: $steps.l.outputs.mine}]}
+"""
+        + LOGIN
+    )
+    assert secret(plan) == {"w/l": ("mine", "token"), "login/auth": ("raw",)}
+
+
+def test_a_token_that_is_read_without_being_declared_again(project: Project) -> None:
+    plan = project.plan(
+        """
+- workflowId: w
+  steps:
+  - {stepId: l, workflowId: login}
+  - {stepId: u, operationId: only, parameters: [{name: X-API-Key, in: header, value: $steps.l.outputs.token}]}
+"""
+        + LOGIN
+    )
+    assert secret(plan) == {"w/l": ("token",), "login/auth": ("raw",)}
+
+
+def test_a_token_of_a_workflow_that_ran_before(project: Project) -> None:
+    plan = project.plan(
+        """
+- workflowId: w
+  dependsOn: [login]
+  steps:
+  - stepId: u
+    operationId: only
+    parameters: [{name: X-API-Key, in: header, value: $workflows.login.outputs.token}]
+    outputs: {copy: $workflows.login.outputs.token}
+"""
+        + LOGIN
+    )
+    assert secret(plan) == {"w/u": ("copy",), "login/auth": ("raw",)}
+
+
+def test_a_token_handed_to_a_credential_input(project: Project) -> None:
+    plan = project.plan(
+        f"""
+        - workflowId: w
+          steps:
+          - {{stepId: l, operationId: only, outputs: {{t: $response.body#/t}}}}
+          - {{stepId: c, workflowId: use, parameters: [{{name: key, value: $steps.l.outputs.t}}]}}
+        - workflowId: use
+          inputs: {{properties: {{key: {{}}}}}}
+          steps: [{{stepId: s, operationId: only, parameters: [{KEY}]}}]
+        """
+    )
+    assert secret(plan) == {"w/l": ("t",)}
+
+
+def test_copies_of_a_token_are_secret_too(project: Project) -> None:
+    plan = project.plan(
+        """
+        - workflowId: w
+          steps:
+          - {stepId: l, operationId: only, outputs: {t: $response.header.X-T, u: $response.header.X-U}}
+          - {stepId: m, operationId: only, outputs: {t: 'token {$steps.l.outputs.t}', u: $steps.l.outputs.u}}
+          - {stepId: n, operationId: only, parameters: [{name: api-key, in: header, value: $steps.l.outputs.t}]}
+        """
+    )
+    assert secret(plan) == {"w/l": ("t",), "w/m": ("t",)}

@@ -55,7 +55,8 @@ def take_account(
 ) -> Account:
     """Compare the sandbox's ledger and log with ours."""
     account = Account(scale)
-    names = _Names(scale, effects_of_invoices := {})
+    invoices: dict[str, Effect] = {}
+    names = _Names(scale, invoices)
     for effect in effects:
         name = names.of_effect(effect)
         if name is None:
@@ -70,7 +71,7 @@ def take_account(
             account.settled[name] = entry
     by_effect: dict[Effect, list[str]] = {}
     for request in requests:
-        asked = names.of_request(request, effects_of_invoices)
+        asked = names.of_request(request, invoices)
         if asked is not None:
             by_effect.setdefault(asked, []).append(_fate(request))
     for name in account.unknown:

@@ -25,7 +25,7 @@ class SchemaFacts:
         waiting = [at]
         while waiting:
             view = self._resolved(waiting.pop(0))
-            if view is None:
+            if view is None or view in views:
                 continue
             views[view] = None
             inner = [item for keyword in combined if (listed := view.get(keyword)) for item in listed.items()]

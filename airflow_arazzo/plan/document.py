@@ -146,42 +146,39 @@ class DocumentScope:
 
     def find_workflow(self, at: Location) -> tuple[DocumentScope, WorkflowObject] | None:
         """The workflow that a ``workflowId`` names, in this document or in a source; else None (reported)."""
-        return self._find_workflow(at, self.report)
-
-    def _find_workflow(self, at: Location, report: Report) -> tuple[DocumentScope, WorkflowObject] | None:
         text = str(at.value).strip()
         qualified = _WORKFLOW_OF.match(text)
         if qualified:
-            return self._in_source(qualified["rest"], at, report)
+            return self._in_source(qualified["rest"], at)
         text = text.strip("{}").removeprefix("$workflows.")
         found = self.arazzo.workflow(text)
         if found is None:
             source, dot, _ = text.partition(".")
             if dot and self.arazzo.source(source):
-                report.warning("workflow-spelling", f"read as $sourceDescriptions.{text}", at)
-                return self._in_source(text, at, report)
+                self.report.warning("workflow-spelling", f"read as $sourceDescriptions.{text}", at)
+                return self._in_source(text, at)
             folded = [w for w in self.arazzo.workflows if w.id.casefold() == text.casefold()]
             if len(folded) == 1:
-                report.warning("workflow-case", f"workflowId {text!r} is written {folded[0].id!r}", at)
+                self.report.warning("workflow-case", f"workflowId {text!r} is written {folded[0].id!r}", at)
                 return self, folded[0]
             hint = did_you_mean(text, [w.id for w in self.arazzo.workflows])
-            report.error("unknown-workflow", f"there is no workflow {text!r} in this document", at, hint)
+            self.report.error("unknown-workflow", f"there is no workflow {text!r} in this document", at, hint)
             return None
         return self, found
 
-    def _in_source(
-        self, rest: str, at: Location, report: Report
-    ) -> tuple[DocumentScope, WorkflowObject] | None:
+    def _in_source(self, rest: str, at: Location) -> tuple[DocumentScope, WorkflowObject] | None:
         names = sorted((s.name for s in self.arazzo.sources), key=len, reverse=True)
         name = next((n for n in names if rest.startswith(n + ".")), None)
         if name is None:
             hint = did_you_mean(rest.split(".")[0], names)
-            report.error("unknown-source", f"there is no source description {rest.split('.')[0]!r}", at, hint)
+            self.report.error(
+                "unknown-source", f"there is no source description {rest.split('.')[0]!r}", at, hint
+            )
             return None
         other = self.source(name)
         if not isinstance(other, DocumentScope):
             if other is not None or self.is_asyncapi(name):
-                report.error("wrong-source", f"the source {name!r} is no Arazzo document", at)
+                self.report.error("wrong-source", f"the source {name!r} is no Arazzo document", at)
             return None
         wanted = rest[len(name) + 1 :]
         workflow = other.arazzo.workflow(wanted)
@@ -189,12 +186,14 @@ class DocumentScope:
             workflow = other.arazzo.workflow(wanted.removeprefix("workflows."))
             if workflow is not None:
                 hint = f"write $sourceDescriptions.{name}.{workflow.id}"
-                report.warning("workflow-spelling", f"read as workflow {workflow.id!r} of {name!r}", at, hint)
+                self.report.warning(
+                    "workflow-spelling", f"read as workflow {workflow.id!r} of {name!r}", at, hint
+                )
         if workflow is None:
             known = [w.id for w in other.arazzo.workflows]
             file = other.arazzo.document.name
             message = f"there is no workflow {wanted!r} in source {name!r} ({file})"
-            report.error("unknown-workflow", message, at, did_you_mean(wanted, known))
+            self.report.error("unknown-workflow", message, at, did_you_mean(wanted, known))
             return None
         return other, workflow
 
@@ -220,5 +219,5 @@ class DocumentScope:
         """Outputs that later steps may read: declared ones, and those of the workflow that it calls."""
         if step.workflow_id is None:
             return frozenset(step.outputs)
-        called = self._find_workflow(step.workflow_id, Report())
+        called = self.find_workflow(step.workflow_id)
         return frozenset(step.outputs) | (frozenset(called[1].outputs) if called else frozenset())

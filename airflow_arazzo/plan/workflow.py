@@ -211,7 +211,7 @@ class StepCompiler:
     def _actions(self, own: tuple[ActionObject, ...], shared: tuple[ActionObject, ...]) -> tuple[Action, ...]:
         """The step's actions, then the workflow's that it does not override by name."""
         names = {action.name for action in own if action.name}
-        merged = [*own, *(action for action in shared if action.name not in names or not action.name)]
+        merged = [*own, *(action for action in shared if action.name not in names)]
         return tuple(action for each in merged if (action := self._action(each)))
 
     def _action(self, written: ActionObject) -> Action | None:

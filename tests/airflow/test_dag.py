@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import textwrap
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DAGS
 from scripted import ScriptedApi, workflow, write
 
 ROOT = Path(__file__).parents[2]
+DAGS = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
 REQUIRED = {
     "type": "object",
     "required": ["who"],
@@ -114,7 +115,7 @@ def intervals(dag: Any, count: int) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     last = None
     for _ in range(count):
-        info = stored.next_dagrun_info(last_automated_run_info=last, restricted=False)
+        info = stored.next_dagrun_info(last_automated_run_info=last)
         last = info
         found.append((info.data_interval.start.isoformat(), info.data_interval.end.isoformat()))
     return found

@@ -251,6 +251,17 @@ def test_one_who_stops_waiting_does_not_take_the_token_from_the_others() -> None
     run(scenario)
 
 
+def test_a_closed_transport_has_forgotten_its_tokens() -> None:
+    async def scenario(service: Service) -> None:
+        transport = Transport()
+        for _ in range(2):
+            await transport.send(asking(), described(), connected(service))
+            await transport.close()
+        assert [sent for _, sent in service.calls] == ["Bearer token-number-1", "Bearer token-number-2"]
+
+    run(scenario)
+
+
 def test_closing_while_a_token_is_fetched_leaves_nothing_behind() -> None:
     async def scenario(service: Service) -> None:
         service.delay = 5
@@ -500,9 +511,13 @@ def test_a_token_in_a_url_or_an_error_is_masked() -> None:
             echoed = msgspec.structs.replace(asking(), target="/x?t=token-number-1")
             response = await transport.send(echoed, described(), given)
             assert "token-number-1" not in response.url
-            slow = msgspec.structs.replace(echoed, timeout=0.000001)
-            found = await outcome(transport, slow, described(), given)
-            assert isinstance(found, TransportError)
+            anonymous = msgspec.structs.replace(echoed, security=())
+            assert "token-number-1" not in (await transport.send(anonymous, described(), given)).url
+            service.delay = 5
+            slow = msgspec.structs.replace(echoed, timeout=0.1)
+            found = await outcome(transport, slow, described(), connected(service, scope="another"))
+            assert type(found) is NotSent
+            assert "there is no access token" in str(found)
             hides(found, "token-number-1")
 
     run(scenario)

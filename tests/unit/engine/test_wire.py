@@ -7,8 +7,10 @@ import pytest
 
 from airflow_arazzo import __version__
 from airflow_arazzo.engine.connection import BadConnection, Connection
-from airflow_arazzo.engine.credentials import Credentials
+from airflow_arazzo.engine.credentials import Credentials, TokenUse
+from airflow_arazzo.engine.digest import DigestUser
 from airflow_arazzo.engine.messages import NotSent, Request
+from airflow_arazzo.engine.tokens import Grant
 from airflow_arazzo.engine.wire import base_url, prepare, wire_headers
 from airflow_arazzo.plan.model import SecurityScheme, Server, Source
 
@@ -157,3 +159,35 @@ def test_credentials_are_not_sent_in_the_clear_on_the_descriptions_word_alone() 
     assert prepare(asked, SOURCE, named, credentials).url == "http://api.example.com/v1"
     local = msgspec.structs.replace(asked, servers=(Server("http://localhost:8080"),))
     assert prepare(local, SOURCE, Connection(id="c"), credentials).url == "http://localhost:8080/v1"
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        Credentials(digest=DigestUser("me", KEY)),
+        Credentials(token=TokenUse("o", Grant(kind="client_credentials", url="https://h/token"))),
+    ],
+)
+def test_credentials_that_are_still_to_come_are_checked_before_the_first_request(
+    credentials: Credentials,
+) -> None:
+    asked = request(servers=(Server("http://api.example.com"),))
+    with pytest.raises(BadConnection, match="unencrypted"):
+        prepare(asked, SOURCE, Connection(id="c"), credentials)
+    with pytest.raises(BadConnection, match="another origin"):
+        prepare(asked, SOURCE, Connection(id="c", base_url="https://h"), credentials, "https://other/x")
+
+
+@pytest.mark.parametrize(
+    ("at", "url", "shown"),
+    [
+        ("https://h/x?y=%20&z", "https://h/x?y=%20&z&api_key=" + KEY, "https://h/x"),
+        ("https://h?y", "https://h/?y&api_key=" + KEY, "https://h/"),
+        ("https://h:443//a//b", "https://h:443//a//b?api_key=" + KEY, "https://h:443//a//b"),
+        ("https://h/x?api_key=old", "https://h/x?api_key=" + KEY, "https://h/x"),
+    ],
+)
+def test_after_a_redirect(at: str, url: str, shown: str) -> None:
+    given = Connection(id="c", base_url="https://h", password=KEY)
+    wire = prepare(request(), SOURCE, given, Credentials(query=(("api_key", KEY),)), at)
+    assert (wire.url, wire.shown_url) == (url, shown)

@@ -230,6 +230,25 @@ def test_a_token_that_a_step_produces(secured: Project, value: str) -> None:
     assert [[each.name for each in uses] for uses in call.security] == [[], ["key"]]
 
 
+def test_a_token_in_the_authorization_header_serves_every_scheme_that_uses_it(project: Project) -> None:
+    oauth = "oauth: {type: oauth2, flows: {clientCredentials: {tokenUrl: /token}}}\n    " + BEARER
+    text = SECURED.format(oauth).replace(
+        "security: [{bearer: []}, {key: []}]", "security: [{oauth: [write], key: []}]"
+    )
+    project.write("api.yaml", text)
+    plan = project.plan(
+        """
+        - workflowId: w
+          steps:
+          - {stepId: login, operationId: a, outputs: {token: $response.body#/token}}
+          - stepId: use
+            operationId: b
+            parameters: [{name: Authorization, in: header, value: 'Bearer {$steps.login.outputs.token}'}]
+        """
+    )
+    assert [[each.name for each in uses] for uses in call_of(plan, 1).security] == [["key"]]
+
+
 def test_an_object_input_may_hold_a_credential(secured: Project) -> None:
     plan = secured.plan(one_step(sent("X-Tenant-Key", "header", "$inputs.auth#/key"), "auth: {type: object}"))
     assert plan.root.credentials == {"auth": CredentialInput("api", "key")}

@@ -51,6 +51,10 @@ def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
 
 
+def _flag(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["boolean", "null"]}}
+
+
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {
         "label": "Timeout",
@@ -60,10 +64,25 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "verify": _text("Verify TLS", "Path of a CA bundle, or false to accept any certificate."),
     "cert": _text("Client certificate", "Path of a certificate, with its key or as JSON [certificate, key]."),
     "proxies": _text("Proxies", 'JSON object of proxy URLs, for example {"https": "http://proxy:3128"}.'),
+    "trust_env": _flag("Proxies of the environment", "Whether HTTP_PROXY and its kin apply."),
+    "follow_redirects": {
+        "label": "Redirects",
+        "description": "How many redirects of a GET or HEAD are followed (default none).",
+        "schema": {"type": ["integer", "null"], "minimum": 0},
+    },
+    "forbid_private": _flag("Public addresses only", "Refuse to connect to private and local addresses."),
+    "server_variables": _text("Server variables", "JSON object: values of variables in the servers' URLs."),
     "client_id": _text("OAuth2 client id", "For client credentials."),
     "client_secret": _text("OAuth2 client secret", "For client credentials.", format="password"),
+    "refresh_token": _text("OAuth2 refresh token", "To get access tokens with.", format="password"),
     "token_url": _text("OAuth2 token URL", "When it is not the one of the API description."),
+    "token_origin": _text("OAuth2 token origin", "Where the description's token URL may be, if elsewhere."),
+    "token_auth": _text(
+        "OAuth2 client authentication", "client_secret_basic (default) or client_secret_post."
+    ),
     "scope": _text("OAuth2 scope", "Scopes to ask for, separated by blanks."),
+    "audience": _text("OAuth2 audience", "What the token is for, where the server wants to know."),
+    "resource": _text("OAuth2 resource", "What the token is for (RFC 8707)."),
     "schemes": _text(
         "Values by security scheme",
         'JSON object, for example {"ApiKeyAuth": {"value": "..."}}; wins over login and password.',

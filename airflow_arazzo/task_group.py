@@ -67,12 +67,13 @@ class ArazzoTaskGroup(TaskGroup):
                 connections=connections or {},
                 use_params=False,
                 absent_text=absent_text,
+                publish_each=True,
             )
             self._outputs = add_outputs_task(self.steps)
 
     @property
     def output(self) -> XComArg:
-        """The workflow's outputs, for tasks downstream: an object by output name.
+        """The workflow's outputs, for tasks downstream: an object by output name; ``output["name"]`` is one.
 
         Numbers that a float would change are objects ``{"$decimal": "10.10"}`` in it; see
         :mod:`airflow_arazzo.operators.exchange`.

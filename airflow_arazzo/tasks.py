@@ -48,6 +48,7 @@ def build_tasks(
     connections: Mapping[str, str],
     use_params: bool,
     absent_text: Literal["fail", "empty"],
+    publish_each: bool = False,
 ) -> dict[str, ArazzoStepOperator]:
     """Make the tasks of a workflow in the DAG or task group that is being built, and join them.
 
@@ -64,6 +65,7 @@ def build_tasks(
             connections=connections,
             use_params=use_params,
             absent_text=absent_text,
+            publish_each=publish_each,
             doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps),
             **_fixed(part),
             **_display_name(part, by_id),
@@ -79,8 +81,9 @@ def add_outputs_task(tasks: Mapping[str, ArazzoStepOperator]) -> ArazzoOutputsOp
     if not any(part.asks for part in parts):
         return None
     end = end_of(parts, task_names([*tasks, "outputs"])[-1])
+    arguments = {**_fixed(end), "multiple_outputs": True}
     task = ArazzoOutputsOperator(
-        task_id=end.name, component=end, doc_md="Outputs of the workflow, wherever it ends.", **_fixed(end)
+        task_id=end.name, component=end, doc_md="Outputs of the workflow, wherever it ends.", **arguments
     )
     for way in end.upstream:
         tasks[way.task] >> task

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_arazzo.engine.connection import BadConnection, Connection
@@ -65,7 +66,7 @@ class ArazzoHook(HttpHook):
         """Check the fields, and that something listens at the host. Nothing is sent."""
         try:
             checked = self.settings()
-        except BadConnection as error:
+        except (BadConnection, AirflowNotFoundException) as error:
             return False, str(error)
         if not checked.base_url:
             return True, "the connection is well formed; it names no host"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.engine.outcomes import NOT_FOLLOWED, UNKNOWN_STATUSES
+from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.model import (
     AmbiguousEffect,
     Description,
@@ -20,158 +26,230 @@ from airflow_arazzo.ledger.model import (
 from airflow_arazzo.ledger.store import Store, encode_response
 
 GRACE = 10.0
-"""Seconds beyond a request's own time limit before an intent without outcome counts as unknown."""
+"""Seconds beyond a request's own time limit before an intent without outcome counts as unknown. Half of them
+may pass before the request is sent: later than that it is not sent at all."""
 
-_NO_OUTCOME = frozenset({408, 409, 425})
+_PAUSES = (0.2, 1.0)
+"""Seconds between attempts to write an intent."""
+
+log = logging.getLogger(__name__)
 
 
-def outcome_of(status: int) -> Outcome:
-    """What a status says of an unsafe request's effect."""
-    if 200 <= status < 300:
+def outcome_of(status: int | None) -> Outcome:
+    """What a status says of an unsafe request's effect; None is no status at all.
+
+    The same as the engine says of it: a step must not fail as refused while the ledger has it as unknown.
+    """
+    if status is None or status < 200 or status >= 500 or status in UNKNOWN_STATUSES:
+        return Outcome.UNKNOWN
+    if status < 300:
         return Outcome.EFFECT
-    if status == 429:
-        return Outcome.NOT_SENT
-    if 400 <= status < 500 and status not in _NO_OUTCOME:
-        return Outcome.REFUSED
-    if 300 <= status < 400:
-        return Outcome.REFUSED
-    return Outcome.UNKNOWN
+    if status < 400 and status not in NOT_FOLLOWED:
+        # 303 is what services answer that have done what a form asked for.
+        return Outcome.UNKNOWN
+    return Outcome.NOT_SENT if status == 429 else Outcome.REFUSED
+
+
+class _Asked(NamedTuple):
+    """What :meth:`Book.open` was asked for."""
+
+    description: Description
+    lifetime: float | None
+    patience: float
+    owner: str
+    begun: float
 
 
 class Book:
     """The ledger as the engine uses it.
 
-    :param store: the table.
+    :param store: the tables.
+    :param grace: seconds, see :data:`GRACE`.
+    :param sleep: lets seconds pass.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, grace: float = GRACE, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.store = store
+        self._grace = grace
+        self._sleep = sleep
 
     def open(
-        self,
-        key: str,
-        description: Description,
-        *,
-        timeout: float,
-        lifetime: float | None,
-        repeatable: bool = False,
+        self, key: str, description: Description, *, timeout: float, lifetime: float | None
     ) -> Permission | Replay:
         """Ask to send a request, and write down that it will be sent.
 
         :param timeout: seconds that the request may take.
         :param lifetime: seconds from its first sending for which it may be sent again with the same key;
             None when it may not, infinite for methods that are idempotent by themselves.
-        :param repeatable: the effect may be repeated at will (signing in): an earlier effect counts for
-            nothing.
         :raises LedgerUnavailable: when the ledger cannot be used.
         :raises EffectUnderWay: when another attempt may still be waiting for its response.
         :raises OtherRequest: when the effect was asked for with another request.
         :raises AmbiguousEffect: when an earlier attempt may have had its effect.
         """
-        patience = timeout + GRACE
+        patience = timeout + self._grace
+        asked = _Asked(description, lifetime, patience, secrets.token_hex(8), boot_clock())
+        for pause in _PAUSES:
+            try:
+                return self._open(key, asked)
+            except LedgerUnavailable:
+                # Its commit may have been lost, or only the confirmation; the next attempt finds out.
+                self._sleep(pause)
+        return self._open(key, asked)
+
+    def _open(self, key: str, asked: _Asked) -> Permission | Replay:
         for _ in range(8):
-            if self.store.insert(key, description, patience):
-                return Permission(key, 0, 1)
-            entry = self.store.get(key)
+            ticks = self.store.insert(key, asked.description, asked.patience, asked.owner)
+            if ticks is not None:
+                return self._permission(key, 0, 1, asked, ticks, doubt=False)
+            entry, now = self.store.look(key)
             if entry is None:
                 continue
-            decision = self._decide(entry, description, lifetime, repeatable)
-            if isinstance(decision, Replay):
-                return decision
-            if self._take(entry, description, patience, decision):
-                return Permission(key, decision, entry.version + 1)
+            if entry.owner == asked.owner and entry.outcome is Outcome.INTENT:
+                doubt = entry.attempts > 1
+                return self._permission(key, entry.generation, entry.version, asked, asked.begun, doubt=doubt)
+            generation = _decide(entry, now, asked)
+            if isinstance(generation, Replay):
+                return generation
+            ticks = self._take(entry, generation, asked)
+            if ticks is not None:
+                doubt = entry.outcome in (Outcome.INTENT, Outcome.UNKNOWN)
+                return self._permission(key, generation, entry.version + 1, asked, ticks, doubt=doubt)
         raise LedgerUnavailable("other attempts keep changing the ledger's entry")
 
-    def _decide(
-        self, entry: Entry, wanted: Description, lifetime: float | None, repeatable: bool
-    ) -> Replay | int:
-        """The stored exchange, or the generation to send."""
-        now = self.store.clock()
-        if entry.outcome is Outcome.INTENT and now < entry.changed + entry.patience:
-            seconds = entry.changed + entry.patience - now
-            raise EffectUnderWay(f"another attempt at this effect is under way ({_short(entry)})", seconds)
-        if entry.outcome is Outcome.NOT_SENT:
-            return entry.generation
-        if entry.outcome is Outcome.REFUSED or repeatable:
-            return entry.generation + 1
-        if entry.description.fingerprint != wanted.fingerprint:
-            raise OtherRequest(_difference(entry, wanted))
-        if entry.outcome is Outcome.EFFECT:
-            return self._replay(entry)
-        if lifetime is not None and now < entry.first_sent + lifetime:
-            return entry.generation
-        raise AmbiguousEffect(_ambiguous(entry, expired=lifetime is not None), entry.key)
+    def _permission(
+        self, key: str, generation: int, version: int, asked: _Asked, ticks: float, *, doubt: bool
+    ) -> Permission:
+        return Permission(key, generation, version, asked.owner, doubt, ticks + self._grace / 2)
 
-    @staticmethod
-    def _replay(entry: Entry) -> Replay:
-        if entry.response is None:
-            message = f"the effect happened, but its response is not kept ({entry.note or 'too large'})"
-            raise AmbiguousEffect(
-                f"{message}; give its outputs with: ledger resolve {entry.key[:12]}", entry.key
-            )
-        return Replay(entry, entry.response)
-
-    def _take(self, entry: Entry, wanted: Description, patience: float, generation: int) -> bool:
-        """Write the intent of another attempt; False when somebody else was quicker."""
+    def _take(self, entry: Entry, generation: int, asked: _Asked) -> float | None:
+        """Write the intent of another attempt; None when somebody else was quicker."""
+        # A 429 has arrived at the service, which may have kept the key since; and where a person says that
+        # nothing happened, something may have arrived all the same.
+        arrived = entry.outcome is not Outcome.NOT_SENT or entry.status is not None or not entry.owner
+        fresh = generation != entry.generation or not arrived
         values: dict[str, Any] = {
             "outcome": Outcome.INTENT,
             "generation": generation,
-            "patience": patience,
+            "owner": asked.owner,
+            "patience": asked.patience,
             "attempts": entry.attempts + 1,
-            "attempt": wanted.attempt,
-            "fingerprint": wanted.fingerprint,
-            "request": wanted.request,
-            "status": None,
+            "attempt": asked.description.attempt,
+            "fingerprint": asked.description.fingerprint,
+            "protection": asked.description.protection,
+            "request": asked.description.request,
+            "status": None if fresh else entry.status,
         }
-        if generation != entry.generation or entry.outcome is Outcome.NOT_SENT:
-            values["first_sent"] = self.store.clock()
-        return self.store.replace(entry.key, entry.version, **values)
+        return self.store.replace(entry.key, entry.version, first_sent=fresh, **values)
 
     def close(
-        self, permission: Permission, outcome: Outcome, response: Response | None = None, note: str = ""
+        self,
+        permission: Permission,
+        outcome: Outcome,
+        response: Response | None = None,
+        note: str = "",
+        *,
+        keep: bool = True,
     ) -> None:
         """Write what became of a request.
 
         A write that comes too late, because somebody else has taken the effect over meanwhile, is dropped,
         unless this is an effect: that is always worth knowing.
 
-        :param response: kept for effects; without credentials.
+        :param response: its status is noted; of an effect it is kept, so it must be without credentials.
+        :param keep: whether to keep it.
+        :raises LedgerUnavailable: when the ledger cannot be used; it may be called again.
         """
-        values: dict[str, Any] = {"outcome": outcome, "note": note}
+        counts = permission.counts(outcome)
+        if counts is not outcome:
+            note = f"{note}; an earlier attempt with the same key may have had its effect".lstrip("; ")
+        values: dict[str, Any] = {"outcome": counts, "note": note, "owner": permission.owner}
         if response is not None:
             values["status"] = response.status
-            if outcome is Outcome.EFFECT:
+            if counts is Outcome.EFFECT and keep:
                 values["response"] = encode_response(response)
-        if self.store.replace(permission.key, permission.version, **values) or outcome is not Outcome.EFFECT:
-            return
-        entry = self.store.get(permission.key)
-        if entry is not None and entry.outcome is not Outcome.EFFECT:
+                values["note"] += "" if values["response"] else "; the response is too large"
+        version = permission.version
+        while self.store.replace(permission.key, version, **values) is None:
+            entry = self.store.get(permission.key)
+            if entry is None or counts is not Outcome.EFFECT or not self._is_news(entry, permission):
+                return
             values["note"] = "a late response of an earlier attempt"
-            self.store.replace(permission.key, entry.version, **values)
+            version = entry.version
+
+    def _is_news(self, entry: Entry, permission: Permission) -> bool:
+        """Whether an effect that comes too late is to be written over what is there."""
+        if entry.owner == permission.owner and entry.outcome is not Outcome.INTENT:
+            return False  # our own write; only its confirmation was lost
+        same = entry.generation == permission.generation
+        if same and entry.outcome is not Outcome.EFFECT:
+            return True
+        # Never silently: with a key the service has made one effect of both, without one there are two.
+        what = f"a request of generation {permission.generation} also took effect"
+        log.error("effect %s: %s, beside %s", permission.key[:12], what, entry.outcome)
+        self.store.remark(entry, "airflow-arazzo", "late-effect", what)
+        return False
+
+
+def _decide(entry: Entry, now: float, asked: _Asked) -> Replay | int:
+    """The stored exchange, or the generation to send."""
+    if entry.seconds_left(now):
+        message = f"another attempt at this effect is under way ({_short(entry)})"
+        raise EffectUnderWay(message, entry.seconds_left(now))
+    if entry.outcome is Outcome.NOT_SENT:
+        return entry.generation
+    if entry.outcome is Outcome.REFUSED:
+        return entry.generation + 1
+    wanted = asked.description
+    if entry.description.fingerprint != wanted.fingerprint:
+        raise OtherRequest(_difference(entry, now, wanted))
+    if entry.outcome is Outcome.EFFECT:
+        return _replay(entry)
+    if asked.lifetime is None:
+        raise AmbiguousEffect(_ambiguous(entry, "the service promises no idempotency"), entry.key)
+    if not wanted.protection or entry.description.protection != wanted.protection:
+        raise AmbiguousEffect(_ambiguous(entry, "it was sent before without this key"), entry.key)
+    # The key must still be honoured when the request arrives, which takes as long as it may.
+    if now + asked.patience >= entry.first_sent + asked.lifetime:
+        raise AmbiguousEffect(_ambiguous(entry, "the service no longer honours its key"), entry.key)
+    return entry.generation
+
+
+def _replay(entry: Entry) -> Replay:
+    if entry.response is not None:
+        return Replay(entry, entry.response)
+    raise AmbiguousEffect(
+        f"the effect happened and is not repeated, but its response is not kept ({entry.note}). Give it "
+        f"with: airflow-arazzo ledger resolve {entry.key[:12]} --happened --response JSON --reason TEXT",
+        entry.key,
+    )
 
 
 def _short(entry: Entry) -> str:
     return f"{entry.description.step} of {entry.description.run}, key {entry.key[:12]}"
 
 
-def _ambiguous(entry: Entry, *, expired: bool) -> str:
-    why = "the service no longer honours its key" if expired else "the service promises no idempotency"
+def _ambiguous(entry: Entry, why: str) -> str:
     asked = entry.description.request.split("\n", 1)[0]
     return (
         f"whether {asked} took effect is unknown (sent {entry.attempts} time(s)), and it is not sent again: "
         f"{why}. Look it up at the service, then: airflow-arazzo ledger resolve {entry.key[:12]} "
-        f"--happened or --not-happened"
+        f"--happened or --not-happened, with --reason TEXT"
     )
 
 
-def _difference(entry: Entry, wanted: Description) -> str:
+def _difference(entry: Entry, now: float, wanted: Description) -> str:
     """How a request differs from the one that the same effect was asked for with."""
     lines = difflib.unified_diff(
         entry.description.request.splitlines(), wanted.request.splitlines(), "before", "now", lineterm="", n=0
     )
-    shown = "\n".join(list(lines)[:20]) or "(the difference lies beyond what is kept)"
+    shown = "\n".join(line[:500] for line in list(lines)[:20]) or "(the difference lies beyond what is kept)"
+    known, key = entry.known(now), entry.key[:12]
+    how = f"To send it anew: airflow-arazzo ledger reissue {key} --reason TEXT"
+    if known is Outcome.UNKNOWN:
+        how = f"Look up what became of it, then: airflow-arazzo ledger resolve {key}"
     return (
-        f"this effect was asked for before with another request, and its outcome is {entry.outcome}; nothing "
-        f"was sent ({_short(entry)}). To send it anew: airflow-arazzo ledger reissue {entry.key[:12]} "
-        f"--reason TEXT\n{shown}"
+        f"this effect was asked for before with another request, and its outcome is {known}; nothing "
+        f"was sent ({_short(entry)}). {how}\n{shown}"
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -18,25 +17,43 @@ from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.run import Exchange
 from airflow_arazzo.engine.transport import DEFAULT_TIMEOUT
 from airflow_arazzo.engine.wire import base_url
-from airflow_arazzo.expression.jsonvalue import encode_json
 from airflow_arazzo.ledger.book import Book, outcome_of
-from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, wire_key
+from airflow_arazzo.ledger.database import boot_clock
+from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, protection, wire_key, with_key
 from airflow_arazzo.ledger.model import Description, LedgerUnavailable, Outcome, Permission, Replay
-from airflow_arazzo.plan.model import Idempotency, OperationCall, Plan
+from airflow_arazzo.plan.model import Idempotency, OperationCall, Plan, Step
 
 MAX_REQUEST_TEXT = 16 * 1024
 """Characters of a request that the ledger keeps for people."""
+
+PAUSES = (0.5, 2.0, 5.0, 15.0)
+"""Seconds between attempts to write an outcome. What is not written is unknown to the next attempt."""
+
+_HIDDEN_HEADERS = frozenset(
+    {
+        "authentication-info",
+        "authorization",
+        "cookie",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "set-cookie",
+        "www-authenticate",
+    }
+)
 
 log = logging.getLogger(__name__)
 
 
 class LedgeredExchange:
-    """An exchange that goes through the ledger for every unsafe request.
+    """An exchange that goes through the ledger for every request that changes something.
 
     :param send: the exchange below, over the transport.
     :param connections: by source name.
     :param attempt: who asks, for people: task and try number.
-    :param secrets: what must not be written down, also when a service echoes it.
+    :param secrets: gives what must not be written down, also when a service echoes it. Asked for every
+        request, since tokens are fetched along the way.
+    :param pauses: seconds, see :data:`PAUSES`.
     """
 
     def __init__(
@@ -48,7 +65,8 @@ class LedgeredExchange:
         connections: Mapping[str, Connection],
         *,
         attempt: str = "",
-        secrets: Iterable[str] = (),
+        secrets: Callable[[], Iterable[str]] = tuple,
+        pauses: tuple[float, ...] = PAUSES,
     ) -> None:
         self._send = send
         self._book = book
@@ -56,7 +74,8 @@ class LedgeredExchange:
         self._plan = plan
         self._connections = connections
         self._attempt = attempt
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
+        self._pauses = pauses
 
     async def __call__(self, command: Send) -> Response:
         """Send a request, or give the response that it had when it took effect.
@@ -64,93 +83,171 @@ class LedgeredExchange:
         :raises EffectUnderWay: when another attempt may still be waiting for its response.
         :raises TransportError: as the exchange below, and as :meth:`Book.open`.
         """
-        request = command.request
+        request, step = command.request, command.step
         if request.method in SAFE_METHODS:
             return await self._send(command)
+        if is_repeatable(step):
+            return await self._send(msgspec.structs.replace(command, again=False))
         key = effect_key(self._identity, command.path, command.visit)
-        idempotency = _idempotency(command)
-        allowed = await asyncio.to_thread(
-            self._book.open,
-            key,
-            self._describe(command),
-            timeout=self._timeout(request),
-            lifetime=_lifetime(request, idempotency),
-            repeatable=bool(command.step.secret_outputs),
-        )
+        idempotency = _idempotency(step)
+        if idempotency is not None:
+            with_key(request, idempotency, key)  # before an intent is written that nothing comes of
+        allowed = await self._open(key, command, idempotency)
         if isinstance(allowed, Replay):
-            log.info("%s took effect before; its stored response is read again", command.step.id)
+            log.info("%s took effect before; its stored response is read again", step.id)
             return allowed.response
         if idempotency is not None:
             request = with_key(request, idempotency, wire_key(key, allowed.generation))
-        return await self._exchange(Send(request, command.step, command.path, command.visit), allowed)
+        # The ledger knows what became of earlier requests; the exchange below need not be careful.
+        return await self._exchange(msgspec.structs.replace(command, request=request, again=False), allowed)
 
-    async def _exchange(self, command: Send, allowed: Permission) -> Response:
+    # --- before ----------------------------------------------------------------------------------
+
+    async def _open(self, key: str, command: Send, idempotency: Idempotency | None) -> Permission | Replay:
+        """Ask the ledger in a thread. Who is cancelled meanwhile takes the intent back: nothing was sent."""
+        description = self._describe(command, idempotency)
+        timeout, lifetime = self._timeout(command.request), _lifetime(command.request, idempotency)
+        given: list[Permission] = []
+        cancelled = False
+
+        def ask() -> Permission | Replay:
+            allowed = self._book.open(key, description, timeout=timeout, lifetime=lifetime)
+            if isinstance(allowed, Permission):
+                given.append(allowed)
+                if cancelled:
+                    self._take_back(given)
+            return allowed
+
         try:
-            response = await self._send(command)
-        except NotSent as error:
-            await self._settle(allowed, Outcome.NOT_SENT, None, str(error))
+            return await asyncio.to_thread(ask)
+        except asyncio.CancelledError:
+            cancelled = True
+            self._take_back(given)
             raise
-        except OutcomeUnknown as error:
-            took_effect = error.status is not None and 200 <= error.status < 300
-            outcome = Outcome.EFFECT if took_effect else Outcome.UNKNOWN
-            await self._settle(allowed, outcome, None, str(error))
-            raise
-        kept = None if command.step.secret_outputs else self._clean(response)
-        await self._settle(allowed, outcome_of(response.status), kept, f"status {response.status}")
-        return response
 
-    async def _settle(
-        self, allowed: Permission, outcome: Outcome, response: Response | None, note: str
-    ) -> None:
-        """Write the outcome. Failing to do so loses nothing: the intent stays, and counts as unknown."""
-        for pause in (0.0, 0.5, 2.0):
-            await asyncio.sleep(pause)
+    def _take_back(self, given: list[Permission]) -> None:
+        for permission in given:
             try:
-                await asyncio.to_thread(
-                    self._book.close, allowed, outcome, response, redact(note, self._secrets)
-                )
+                self._book.close(permission, Outcome.NOT_SENT, note="interrupted before it was sent")
             except LedgerUnavailable as error:
-                log.warning("the outcome of effect %s could not be written: %s", allowed.key[:12], error)
-            else:
-                return
+                log.warning("the intent of effect %s could not be taken back: %s", permission.key[:12], error)
 
     def _timeout(self, request: Request) -> float:
         connection = self._connections[request.source]
         return request.timeout or connection.timeout or DEFAULT_TIMEOUT
 
-    def _describe(self, command: Send) -> Description:
-        request = command.request
+    def _describe(self, command: Send, idempotency: Idempotency | None) -> Description:
+        request, secrets = command.request, tuple(self._secrets())
         base = base_url(
             request.servers, self._plan.sources[request.source], self._connections[request.source]
         )
-        url = redact(base + request.target, self._secrets)
+        url = base + request.target
         body = (request.body or b"").decode(errors="replace")
-        text = f"{request.method} {url}\n\n{redact(body, self._secrets)}"
+        text = redact(f"{request.method} {url}\n\n{body}", secrets)
         return Description(
-            fingerprint=fingerprint(request, url),
+            fingerprint=fingerprint(request, url, secrets),
             request=text[:MAX_REQUEST_TEXT],
             source=request.source,
             run=f"{self._identity.namespace} {self._identity.run} {self._identity.row}".strip(),
             step=".".join(command.path[1::2]),
             attempt=self._attempt,
+            protection=protection(request, idempotency),
         )
+
+    # --- sending ---------------------------------------------------------------------------------
+
+    async def _exchange(self, command: Send, allowed: Permission) -> Response:
+        """Send, and write what comes of it. Between the response and the first write nothing is awaited."""
+        try:
+            if boot_clock() > allowed.until:
+                raise NotSent("too late: others may already take this attempt for lost")
+            response = await self._send(command)
+        except NotSent as error:
+            await self._settle(allowed, Outcome.NOT_SENT, None, str(error))
+            raise _doubtful(command, allowed, Outcome.NOT_SENT, str(error)) or error from None
+        except OutcomeUnknown as error:
+            outcome = outcome_of(error.status)
+            await self._settle(allowed, outcome, None, str(error))
+            raise _doubtful(command, allowed, outcome, str(error)) or error from None
+        if _is_replayed(command, response):
+            # The service answers for the first request with this key, so no doubt about that one is left.
+            allowed = msgspec.structs.replace(allowed, doubt=False)
+        outcome, note = outcome_of(response.status), f"status {response.status}"
+        secret = bool(command.step.secret_outputs)
+        kept = response if secret else self._clean(response)
+        note += "; it holds a credential" if secret else ""
+        await self._settle(allowed, outcome, kept, note, keep=not secret)
+        unsure = _doubtful(command, allowed, outcome, f"status {response.status}")
+        if unsure is not None:
+            raise unsure
+        return response
+
+    async def _settle(
+        self,
+        allowed: Permission,
+        outcome: Outcome,
+        response: Response | None,
+        note: str,
+        *,
+        keep: bool = True,
+    ) -> None:
+        """Write the outcome. When that fails the intent stays, and counts as unknown."""
+        note = redact(note, tuple(self._secrets()))
+
+        def close() -> None:
+            self._book.close(allowed, outcome, response, note, keep=keep)
+
+        try:
+            for pause in (*self._pauses, None):
+                try:
+                    return await asyncio.to_thread(close)
+                except LedgerUnavailable as error:
+                    failure = error
+                if pause is not None:
+                    await asyncio.sleep(pause)
+        except asyncio.CancelledError:
+            try:
+                close()
+            except LedgerUnavailable as error:
+                _tell_unwritten(allowed, outcome, note, error)
+            raise
+        _tell_unwritten(allowed, outcome, note, failure)
 
     def _clean(self, response: Response) -> Response:
         """The response without secrets."""
+        secrets = tuple(self._secrets())
         text = response.body.decode("utf-8", "surrogateescape")
-        body = redact(text, self._secrets).encode("utf-8", "surrogateescape")
-        hidden = ("set-cookie", "authorization", "www-authenticate")
         headers = tuple(
-            (name, redact(value, self._secrets))
+            (name, redact(value, secrets))
             for name, value in response.headers
-            if name.lower() not in hidden
+            if name.lower() not in _HIDDEN_HEADERS
         )
-        return msgspec.structs.replace(response, body=body, headers=headers)
+        return msgspec.structs.replace(
+            response,
+            body=redact(text, secrets).encode("utf-8", "surrogateescape"),
+            headers=headers,
+            url=redact(response.url, secrets),
+        )
 
 
-def _idempotency(command: Send) -> Idempotency | None:
-    call = command.step.call
-    return call.idempotency if isinstance(call, OperationCall) else None
+def is_repeatable(step: Step) -> bool:
+    """Whether a step may be repeated at will, so that the ledger has nothing to say about it.
+
+    That is so where its operation is declared to be repeatable, and for signing in: an operation that asks
+    for no credential, and whose outputs are sent as one. Nobody can be billed by a request that does not
+    say who sends it.
+    """
+    call = step.call
+    if not isinstance(call, OperationCall):
+        return False
+    if call.idempotency is not None:
+        return not call.idempotency.name
+    carries = call.credentials or any(parameter.credential for parameter in call.parameters)
+    return bool(step.secret_outputs) and not carries and not any(call.security)
+
+
+def _idempotency(step: Step) -> Idempotency | None:
+    return step.call.idempotency if isinstance(step.call, OperationCall) else None
 
 
 def _lifetime(request: Request, idempotency: Idempotency | None) -> float | None:
@@ -160,25 +257,32 @@ def _lifetime(request: Request, idempotency: Idempotency | None) -> float | None
     return idempotency.lifetime if idempotency else None
 
 
-def with_key(request: Request, idempotency: Idempotency, key: str) -> Request:
-    """The request with its idempotency key, unless the document gives one itself.
+def _is_replayed(command: Send, response: Response) -> bool:
+    """Whether a service says that this is the stored answer to the first request with the same key."""
+    idempotency = _idempotency(command.step)
+    if idempotency is None or idempotency.place != "header":
+        return False
+    return (response.header("Idempotent-Replayed") or "").casefold() == "true"
 
-    In the body of an array, such as a list of events, every object gets a key of its own.
 
-    :raises NotSent: when the key belongs into a body that is no JSON object or array of them.
+def _doubtful(command: Send, allowed: Permission, outcome: Outcome, what: str) -> OutcomeUnknown | None:
+    """What to say instead of a refusal, when an earlier request with the same key may have had its effect.
+
+    A workflow that hears of a refusal goes on with its failure actions, which may bill in another way.
     """
-    if idempotency.place == "header":
-        wanted = idempotency.name.casefold()
-        if any(name.casefold() == wanted for name, _ in request.headers):
-            return request
-        return msgspec.structs.replace(request, headers=(*request.headers, (idempotency.name, key)))
-    payload = _keyed_payload(request.payload, idempotency.name, key)
-    return msgspec.structs.replace(request, payload=payload, body=encode_json(payload))
+    if allowed.counts(outcome) is outcome or command.request.method in IDEMPOTENT_METHODS:
+        return None
+    return OutcomeUnknown(f"{what}; but an earlier attempt with the same key may have had its effect")
 
 
-def _keyed_payload(payload: Any, name: str, key: str) -> Any:
-    if isinstance(payload, dict):
-        return payload if payload.get(name) not in (None, "") else {**payload, name: key}
-    if isinstance(payload, list) and all(isinstance(item, dict) for item in payload):
-        return [_keyed_payload(item, name, f"{key}-{index}") for index, item in enumerate(payload)]
-    raise NotSent(f"the key {name!r} goes into a JSON object or an array of them, and the body is neither")
+def _tell_unwritten(allowed: Permission, outcome: Outcome, note: str, error: LedgerUnavailable) -> None:
+    happened = {Outcome.EFFECT: "--happened", Outcome.UNKNOWN: ""}.get(outcome, "--not-happened")
+    advice = f"; tell it later: airflow-arazzo ledger resolve {allowed.key} {happened}" if happened else ""
+    log.error(
+        "effect %s: outcome %r (%s) could not be written: %s%s",
+        allowed.key,
+        str(outcome),
+        note,
+        error,
+        advice,
+    )

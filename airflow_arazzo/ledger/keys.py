@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from airflow_arazzo.engine.messages import Request
-from airflow_arazzo.expression.jsonvalue import encode_json
+import msgspec
+
+from airflow_arazzo.engine.media_type import is_json
+from airflow_arazzo.engine.messages import NotSent, Request
+from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
+from airflow_arazzo.engine.redact import redact
+from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
+from airflow_arazzo.plan.model import Idempotency
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,101 @@ def effect_key(identity: Identity, path: tuple[str, ...], visit: int) -> str:
 
 
 def wire_key(key: str, generation: int) -> str:
-    """The idempotency key that is sent: another one for each generation."""
+    """The idempotency key that is sent: another one for each generation.
+
+    How it is made must not change: a request may be sent again by a later version of this program.
+    """
     return key if generation == 0 else f"{key}-{generation}"
 
 
-def fingerprint(request: Request, url: str) -> str:
-    """What is asked, in 64 hexadecimal digits: method, URL and body. Credentials are no part of it.
+def fingerprint(request: Request, url: str, secrets: Iterable[str] = ()) -> str:
+    """What is asked, in 64 hexadecimal digits: method, URL and body, credentials masked in both.
 
-    :param url: absolute, without credentials.
+    The order of members of a JSON object makes no difference.
+
+    :param url: absolute.
     """
+    hidden = tuple(secrets)
+    text = _canonical(request).decode("utf-8", "surrogateescape")
+    body = redact(text, hidden).encode("utf-8", "surrogateescape")
     digest = hashlib.sha256()
-    for part in (request.method.encode(), url.encode(), request.body or b""):
+    for part in (request.method.encode(), redact(url, hidden).encode("utf-8", "surrogatepass"), body):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()
+
+
+def _canonical(request: Request) -> bytes:
+    body = request.body or b""
+    if not is_json(_content_type(request)):
+        return body
+    try:
+        return encode_json(_sorted(decode_json(body)))
+    except (ValueError, RecursionError):
+        return body
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def protection(request: Request, idempotency: Idempotency | None) -> str:
+    """What keeps a second sending of this request from having a second effect; empty for nothing."""
+    if request.method in IDEMPOTENT_METHODS:
+        return "method"
+    if idempotency is None:
+        return ""
+    own = _own_header(request, idempotency)
+    # A key of the author's in a header is in no fingerprint, and another value is no protection.
+    digest = (
+        "" if own is None else " " + hashlib.sha256(own.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    )
+    return f"{idempotency.place} {idempotency.name.casefold()}{digest}"
+
+
+def with_key(request: Request, idempotency: Idempotency, key: str) -> Request:
+    """The request with its idempotency key, unless the document gives one itself.
+
+    In the body of an array, such as a list of events, every object gets a key of its own.
+
+    :raises NotSent: when the key belongs into a body that is no JSON object or array of them.
+    """
+    if idempotency.place == "header":
+        if _own_header(request, idempotency) is not None:
+            return request
+        kept = tuple((n, v) for n, v in request.headers if n.casefold() != idempotency.name.casefold())
+        return msgspec.structs.replace(request, headers=(*kept, (idempotency.name, key)))
+    problem = (
+        f"the key {idempotency.name!r} goes into a JSON object or an array of them, and the body is neither"
+    )
+    if request.body is None or not is_json(_content_type(request)):
+        raise NotSent(problem)
+    try:
+        # From the bytes: the payload's value may have members that are absent.
+        payload = _keyed(decode_json(request.body), idempotency.name, key)
+    except ValueError:
+        raise NotSent(problem) from None
+    return msgspec.structs.replace(request, payload=payload, body=encode_json(payload))
+
+
+def _keyed(payload: Any, name: str, key: str) -> Any:
+    if isinstance(payload, dict):
+        return payload if payload.get(name) not in (None, "") else {**payload, name: key}
+    if isinstance(payload, list) and all(isinstance(item, dict) for item in payload):
+        # A dot, since a dash begins a generation: "k-1" must not be both the second event and the reissue.
+        return [_keyed(item, name, f"{key}.{index}") for index, item in enumerate(payload)]
+    raise ValueError("neither an object nor an array of objects")
+
+
+def _own_header(request: Request, idempotency: Idempotency) -> str | None:
+    """The key that the document itself sends in the header; None for none, or for an empty one."""
+    wanted = idempotency.name.casefold()
+    if idempotency.place != "header":
+        return None
+    return next((value for name, value in request.headers if name.casefold() == wanted and value), None)
+
+
+def _content_type(request: Request) -> str:
+    return next((value for name, value in request.headers if name.casefold() == "content-type"), "")

@@ -25,11 +25,14 @@ class Outcome(StrEnum):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What is asked, for people: nothing of it decides anything but the fingerprint.
+    """What is asked. Fingerprint and protection decide, the rest is for people.
 
     :param request: method and URL without credentials, a blank line, and the body as text, bounded.
     :param run: which run asked: namespace and run as in the identity.
     :param step: workflow and step path, dots between.
+    :param protection: what keeps a second sending from having a second effect: ``method``, or place and
+        name of the key that goes with it; empty for nothing. A request that went without a key is not
+        protected by one that was declared later.
     """
 
     fingerprint: str
@@ -38,20 +41,24 @@ class Description(msgspec.Struct, frozen=True):
     run: str
     step: str
     attempt: str = ""
+    protection: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An effect as the ledger has it. Times are seconds since the epoch.
+    """An effect as the ledger has it. Times are seconds since the epoch, by the database's clock.
 
     :param version: changes with every write; what was read is only written back at the same version.
+    :param owner: the attempt that wrote last; empty after a person's word on what became of it.
     :param first_sent: when its generation was first sent; keys are honoured from then on.
     :param patience: seconds after which an intent without outcome counts as unknown.
+    :param status: the last status in this generation.
     :param response: the stored exchange, where it took effect.
     """
 
     key: str
     generation: int
     version: int
+    owner: str
     outcome: Outcome
     description: Description
     first_sent: float
@@ -62,13 +69,38 @@ class Entry(msgspec.Struct, frozen=True):
     response: Response | None = None
     note: str = ""
 
+    def seconds_left(self, now: float) -> float:
+        """How long an attempt may still wait for its response; 0 when none does."""
+        if self.outcome is not Outcome.INTENT:
+            return 0.0
+        return max(0.0, self.changed + self.patience - now)
+
+    def known(self, now: float) -> Outcome:
+        """The outcome, an intent that nobody can be waiting for any more being unknown."""
+        lost = self.outcome is Outcome.INTENT and not self.seconds_left(now)
+        return Outcome.UNKNOWN if lost else self.outcome
+
 
 class Permission(msgspec.Struct, frozen=True):
-    """The request may be sent now, by whoever holds this, and by nobody else."""
+    """The request may be sent now, by whoever holds this, and by nobody else.
+
+    :param doubt: whether an earlier request with the same key may have had its effect, so that a refusal of
+        this one does not mean that there is none.
+    :param until: :data:`~airflow_arazzo.ledger.database.boot_clock` after which it is too late to send:
+        others would take the intent for lost while the request is still under way.
+    """
 
     key: str
     generation: int
     version: int
+    owner: str = ""
+    doubt: bool = False
+    until: float = float("inf")
+
+    def counts(self, outcome: Outcome) -> Outcome:
+        """What this request's outcome says of the effect, given those before it."""
+        no_effect = outcome in (Outcome.REFUSED, Outcome.NOT_SENT)
+        return Outcome.UNKNOWN if self.doubt and no_effect else outcome
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -79,7 +111,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class LedgerUnavailable(NotSent):
-    """The ledger cannot be reached or written; nothing was sent."""
+    """The ledger cannot be reached, read or written; nothing was sent."""
 
     code = "ledger-unavailable"
 
@@ -117,7 +149,6 @@ class AmbiguousEffect(OutcomeUnknown):
 def as_row(entry: Entry) -> dict[str, Any]:
     """An entry as plain values, for people and for JSON."""
     plain: dict[str, Any] = msgspec.to_builtins(entry)
-    plain["description"] = msgspec.to_builtins(entry.description)
     if entry.response is not None:
         plain["response"] = {
             "status": entry.response.status,

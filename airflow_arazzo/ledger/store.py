@@ -1,18 +1,18 @@
-"""The ledger's table: SQLite or PostgreSQL, every change a compare-and-set on a unique key."""
+"""The ledger's tables: every change of an effect a compare-and-set on a unique key."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
 
 from airflow_arazzo.engine.messages import Response
-from airflow_arazzo.ledger.model import Description, Entry, LedgerUnavailable, Outcome
+from airflow_arazzo.ledger.database import Database
+from airflow_arazzo.ledger.model import Description, Entry, Outcome
 
 MAX_RESPONSE = 256 * 1024
 """Bytes of a response body that are kept; of a longer one nothing is."""
@@ -25,20 +25,22 @@ EFFECTS = sa.Table(
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("owner", sa.String(32), nullable=False),
     sa.Column("outcome", sa.String(16), nullable=False, index=True),
     sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("protection", sa.String(250), nullable=False),
     sa.Column("request", sa.Text, nullable=False),
     sa.Column("source", sa.String(250), nullable=False),
     sa.Column("run", sa.String(500), nullable=False, index=True),
     sa.Column("step", sa.String(500), nullable=False),
     sa.Column("attempt", sa.String(250), nullable=False),
-    sa.Column("first_sent", sa.Float, nullable=False),
-    sa.Column("changed", sa.Float, nullable=False, index=True),
-    sa.Column("patience", sa.Float, nullable=False),
+    sa.Column("first_sent", sa.Double, nullable=False),
+    sa.Column("changed", sa.Double, nullable=False, index=True),
+    sa.Column("patience", sa.Double, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("status", sa.Integer),
     sa.Column("response", sa.LargeBinary),
-    sa.Column("note", sa.Text, nullable=False, default=""),
+    sa.Column("note", sa.Text, nullable=False),
 )
 
 AUDIT = sa.Table(
@@ -46,169 +48,207 @@ AUDIT = sa.Table(
     _metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("key", sa.String(64), nullable=False, index=True),
-    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
     sa.Column("who", sa.String(250), nullable=False),
     sa.Column("action", sa.String(64), nullable=False),
     sa.Column("before", sa.String(64), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
 
+_LENGTHS: dict[str, int] = {
+    f"{table.name}.{column.name}": column.type.length
+    for table in (EFFECTS, AUDIT)
+    for column in table.columns
+    if isinstance(column.type, sa.String) and column.type.length
+}
 _RESPONSE = msgspec.msgpack.Decoder(Response)
 
 
+class Seen(NamedTuple):
+    """An entry, if there is one, and the database's time at which it was read."""
+
+    entry: Entry | None
+    now: float
+
+
 class Store:
-    """The ledger's table, made when it is not there yet.
+    """The ledger's tables. Safe to use from several threads, and after a fork.
 
     :param url: an SQLAlchemy URL; ``sqlite://`` alone is a ledger in memory, for one process.
-    :param clock: seconds since the epoch.
+    :param clock: seconds since the epoch, in place of the database's clock; for tests.
+    :raises LedgerUnavailable: for a URL that cannot be used; every method raises it when the database
+        cannot be reached, read or written.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
-        self.clock = clock
-        self._engine = _engine(url)
-        self._ready = False
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
+        self._database = Database(url, _metadata, clock)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages, without credentials."""
+        return self._database.place
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine, or only this process, can see it: SQLite."""
+        return self._database.is_local
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite ledger, which is made when it is first used."""
+        return self._database.file
 
     def close(self) -> None:
         """Close its database connections."""
-        self._engine.dispose()
+        self._database.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        """A transaction.
+    def insert(self, key: str, description: Description, patience: float, owner: str = "") -> float | None:
+        """Write the first intent of an effect.
 
-        :raises LedgerUnavailable: when the database cannot be reached or written.
+        :param patience: seconds after which it counts as unknown.
+        :return: :data:`~airflow_arazzo.ledger.database.boot_clock` when its patience began; None when the
+            effect is known already.
         """
-        try:
-            if not self._ready:
-                _metadata.create_all(self._engine)
-                self._ready = True
-            with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            # The text of such an error can hold the statement's values and the database's password.
-            reason = type(getattr(error, "orig", None) or error).__name__
-        else:
-            return
-        raise LedgerUnavailable(f"the ledger cannot be used ({reason})")
+        with self._database.transaction() as turn:
+            values = msgspec.structs.asdict(description) | {
+                "key": key,
+                "generation": 0,
+                "version": 1,
+                "owner": owner,
+                "outcome": Outcome.INTENT,
+                "first_sent": turn.now,
+                "changed": turn.now,
+                "patience": patience,
+                "attempts": 1,
+                "note": "",
+            }
+            dialect = postgresql if turn.connection.dialect.name == "postgresql" else sqlite
+            statement = dialect.insert(EFFECTS).values(**_fitting(EFFECTS, values)).on_conflict_do_nothing()
+            return turn.ticks if turn.connection.execute(statement).rowcount == 1 else None
 
-    def insert(self, key: str, description: Description, patience: float) -> bool:
-        """Write the first intent of an effect; False when the effect is known already."""
-        now = self.clock()
-        values = msgspec.structs.asdict(description) | {
-            "key": key,
-            "generation": 0,
-            "version": 1,
-            "outcome": Outcome.INTENT,
-            "first_sent": now,
-            "changed": now,
-            "patience": patience,
-            "attempts": 1,
-            "note": "",
-        }
-        try:
-            with self.transaction() as connection:
-                connection.execute(sa.insert(EFFECTS).values(**values))
-        except IntegrityError:
-            return False
-        return True
+    def look(self, key: str) -> Seen:
+        """The entry of a key, and the time."""
+        with self._database.transaction(write=False) as turn:
+            row = turn.connection.execute(sa.select(EFFECTS).where(EFFECTS.c.key == key)).mappings().first()
+            return Seen(_entry(row) if row else None, turn.now)
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key."""
-        with self.transaction() as connection:
-            row = connection.execute(sa.select(EFFECTS).where(EFFECTS.c.key == key)).mappings().first()
-        return _entry(row) if row else None
+        return self.look(key).entry
 
-    def replace(self, key: str, version: int, **values: Any) -> bool:
-        """Write values if nobody has written since ``version``; False when somebody has."""
-        change = {"version": version + 1, "changed": self.clock(), **values}
-        statement = sa.update(EFFECTS).where(EFFECTS.c.key == key, EFFECTS.c.version == version)
-        with self.transaction() as connection:
-            return connection.execute(statement.values(**change)).rowcount == 1
+    def now(self) -> float:
+        """The database's time in seconds since the epoch."""
+        with self._database.transaction(write=False) as turn:
+            return turn.now
+
+    def replace(self, key: str, version: int, *, first_sent: bool = False, **values: Any) -> float | None:
+        """Write values if nobody has written since ``version``.
+
+        :param first_sent: whether its generation is first sent now.
+        :return: as :meth:`insert`; None when somebody has written.
+        """
+        with self._database.transaction() as turn:
+            change = {"version": version + 1, "changed": turn.now, **values}
+            if first_sent:
+                change["first_sent"] = turn.now
+            return turn.ticks if _compare_and_set(turn.connection, key, version, change) else None
 
     def decide(self, entry: Entry, who: str, action: str, reason: str, **values: Any) -> bool:
-        """A person's decision: a compare-and-set and its audit record, both or neither."""
-        change = {"version": entry.version + 1, "changed": self.clock(), **values}
-        statement = sa.update(EFFECTS).where(EFFECTS.c.key == entry.key, EFFECTS.c.version == entry.version)
-        record = {
-            "key": entry.key,
-            "at": self.clock(),
-            "who": who,
-            "action": action,
-            "before": f"{entry.outcome}, generation {entry.generation}",
-            "reason": reason,
-        }
-        with self.transaction() as connection:
-            if connection.execute(statement.values(**change)).rowcount != 1:
+        """A person's decision: a compare-and-set and its audit record, both or neither.
+
+        :return: False when somebody has written since the entry was read.
+        """
+        with self._database.transaction() as turn:
+            change = {"version": entry.version + 1, "changed": turn.now, "owner": "", **values}
+            if not _compare_and_set(turn.connection, entry.key, entry.version, change):
                 return False
-            connection.execute(sa.insert(AUDIT).values(**record))
+            _record(turn.connection, turn.now, entry, who, action, reason)
         return True
 
-    def entries(
-        self, *, outcome: str = "", run: str = "", older_than: float | None = None, limit: int = 100
-    ) -> list[Entry]:
-        """Entries, the latest change first.
+    def remark(self, entry: Entry, who: str, action: str, reason: str) -> None:
+        """An audit record that changes nothing."""
+        with self._database.transaction() as turn:
+            _record(turn.connection, turn.now, entry, who, action, reason)
 
-        :param outcome: only those with this outcome.
+    def entries(self, *, outcome: str = "", run: str = "", limit: int = 100) -> list[Entry]:
+        """Entries: unknown outcomes first, then the latest change first.
+
+        :param outcome: only those with this outcome. Intents that nobody can be waiting for any more are
+            unknown, here as everywhere.
         :param run: only those of runs whose name contains this text.
-        :param older_than: only those not changed since, in seconds since the epoch.
         """
-        query = sa.select(EFFECTS).order_by(EFFECTS.c.changed.desc()).limit(limit)
-        if outcome:
-            query = query.where(EFFECTS.c.outcome == outcome)
-        if run:
-            query = query.where(EFFECTS.c.run.contains(run, autoescape=True))
-        if older_than is not None:
-            query = query.where(EFFECTS.c.changed < older_than)
-        with self.transaction() as connection:
-            return [_entry(row) for row in connection.execute(query).mappings()]
+        with self._database.transaction(write=False) as turn:
+            intent = EFFECTS.c.outcome == Outcome.INTENT
+            lost = intent & (EFFECTS.c.changed + EFFECTS.c.patience <= turn.now)
+            unknown = (EFFECTS.c.outcome == Outcome.UNKNOWN) | lost
+            first = sa.case((unknown, 0), else_=1)
+            query = sa.select(EFFECTS).order_by(first, EFFECTS.c.changed.desc(), EFFECTS.c.key).limit(limit)
+            if outcome == Outcome.UNKNOWN:
+                query = query.where(unknown)
+            elif outcome:
+                query = query.where(EFFECTS.c.outcome == outcome, sa.not_(lost))
+            if run:
+                query = query.where(EFFECTS.c.run.contains(run, autoescape=True))
+            return [_entry(row) for row in turn.connection.execute(query).mappings()]
 
     def find(self, prefix: str) -> list[Entry]:
-        """Entries whose key begins with a text."""
-        query = sa.select(EFFECTS).where(EFFECTS.c.key.startswith(prefix, autoescape=True)).limit(10)
-        with self.transaction() as connection:
-            return [_entry(row) for row in connection.execute(query).mappings()]
+        """Entries whose key begins with a text; ten at most."""
+        query = sa.select(EFFECTS).where(EFFECTS.c.key.startswith(prefix, autoescape=True))
+        with self._database.transaction(write=False) as turn:
+            rows = turn.connection.execute(query.order_by(EFFECTS.c.key).limit(10))
+            return [_entry(row) for row in rows.mappings()]
 
     def audit(self, key: str) -> list[dict[str, Any]]:
-        """Decisions of people about an effect, the oldest first."""
+        """Decisions about an effect and remarks on it, the oldest first."""
         query = sa.select(AUDIT).where(AUDIT.c.key == key).order_by(AUDIT.c.id)
-        with self.transaction() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+        with self._database.transaction(write=False) as turn:
+            return [dict(row) for row in turn.connection.execute(query).mappings()]
 
     def forget_responses(self, older_than: float) -> int:
-        """Drop stored responses of effects that were settled before a time; the effects themselves stay."""
+        """Drop stored responses of effects that were settled before a time; the effects themselves stay.
+
+        :param older_than: seconds since the epoch.
+        :return: how many were dropped.
+        """
         statement = (
             sa.update(EFFECTS)
             .where(EFFECTS.c.changed < older_than, EFFECTS.c.response.is_not(None))
-            .values(response=None, note="the stored response is past its retention")
+            .values(response=None, note="past its retention")
         )
-        with self.transaction() as connection:
-            return connection.execute(statement).rowcount
+        with self._database.transaction() as turn:
+            return turn.connection.execute(statement).rowcount
 
 
-def _engine(url: str) -> sa.Engine:
-    """An engine whose SQLite transactions lock at once, so that two attempts cannot both read first."""
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=2)
-    memory = url in ("sqlite://", "sqlite:///:memory:")
-    arguments: dict[str, Any] = {"connect_args": {"timeout": 30, "check_same_thread": False}}
-    if memory:
-        arguments["poolclass"] = sa.pool.StaticPool
-    engine = sa.create_engine(url, **arguments)
+def _compare_and_set(connection: sa.Connection, key: str, version: int, change: Mapping[str, Any]) -> bool:
+    """The one way in which an entry changes."""
+    statement = sa.update(EFFECTS).where(EFFECTS.c.key == key, EFFECTS.c.version == version)
+    return connection.execute(statement.values(**_fitting(EFFECTS, change))).rowcount == 1
 
-    @sa.event.listens_for(engine, "connect")
-    def connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions are ours, not the driver's
-        if not memory:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
 
-    @sa.event.listens_for(engine, "begin")
-    def begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _record(connection: sa.Connection, now: float, entry: Entry, who: str, action: str, reason: str) -> None:
+    record = {
+        "key": entry.key,
+        "at": now,
+        "who": who,
+        "action": action,
+        "before": f"{entry.outcome}, generation {entry.generation}",
+        "reason": reason,
+    }
+    connection.execute(sa.insert(AUDIT).values(**_fitting(AUDIT, record)))
 
-    return engine
+
+def _fitting(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as the columns can hold them.
+
+    PostgreSQL refuses texts that are too long, null characters and unpaired surrogates; a step must not be
+    stuck for ever because its run has a long name.
+    """
+    fitting = dict(values)
+    for name, value in values.items():
+        if isinstance(value, str):
+            text = value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+            fitting[name] = text[: _LENGTHS.get(f"{table.name}.{name}")]
+    return fitting
 
 
 def encode_response(response: Response) -> bytes | None:
@@ -216,26 +256,20 @@ def encode_response(response: Response) -> bytes | None:
     return msgspec.msgpack.encode(response) if len(response.body) <= MAX_RESPONSE else None
 
 
+def _decode_response(stored: bytes | None) -> Response | None:
+    """A kept response; one that another version of this program cannot read counts as not kept."""
+    try:
+        return _RESPONSE.decode(stored) if stored else None
+    except msgspec.DecodeError:
+        return None
+
+
 def _entry(row: Any) -> Entry:
-    stored = row["response"]
+    described = {name: row[name] for name in Description.__struct_fields__}
+    rest = [n for n in Entry.__struct_fields__ if n not in ("outcome", "description", "response")]
     return Entry(
-        key=row["key"],
-        generation=row["generation"],
-        version=row["version"],
         outcome=Outcome(row["outcome"]),
-        description=Description(
-            fingerprint=row["fingerprint"],
-            request=row["request"],
-            source=row["source"],
-            run=row["run"],
-            step=row["step"],
-            attempt=row["attempt"],
-        ),
-        first_sent=row["first_sent"],
-        changed=row["changed"],
-        patience=row["patience"],
-        attempts=row["attempts"],
-        status=row["status"],
-        response=_RESPONSE.decode(stored) if stored else None,
-        note=row["note"],
+        description=Description(**described),
+        response=_decode_response(row["response"]),
+        **{name: row[name] for name in rest},
     )

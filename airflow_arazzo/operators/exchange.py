@@ -37,6 +37,10 @@ FINISHED = "finished_workflows"
 """XCom key of workflows that finished inside a task, encrypted: inputs and outputs by workflow key."""
 
 
+RESERVED = frozenset({WORKFLOW_OUTPUTS, NEXT_STEP, OUTPUTS, GUEST_OUTPUTS, FINISHED})
+"""XCom keys that mean something here, so that no output of a workflow is published under its own name."""
+
+
 class NoEncryption(Exception):
     """Something secret has to be stored or read, and Airflow has no Fernet key, or another one."""
 

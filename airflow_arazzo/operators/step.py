@@ -34,6 +34,7 @@ from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.story import Story, told_sender
 from airflow_arazzo.operators.upstream import Upstream
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.plan.templates import expressions
 
 LONGEST_SLEEP = 5.0
 """Seconds that a task waits while it holds its slot; for longer waits it gives the slot back."""
@@ -55,6 +56,7 @@ class ArazzoStepOperator(BaseOperator):
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
     :param use_params: whether inputs that are not given come from the run's params.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
+    :param publish_each: whether outputs of the workflow are XComs of their own, too, by their names.
     """
 
     template_fields: Sequence[str] = ("inputs", "plan_digest")
@@ -70,6 +72,7 @@ class ArazzoStepOperator(BaseOperator):
         connections: Mapping[str, str] | None = None,
         use_params: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
+        publish_each: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,6 +82,7 @@ class ArazzoStepOperator(BaseOperator):
         self.connections = dict(connections or {})
         self.use_params = use_params
         self.absent_text = absent_text
+        self.publish_each = publish_each
         # Airflow makes a new version of a DAG when a template field changes: so a new plan is one.
         self.plan_digest = plan.digest
         if not component.needs.only_safe:
@@ -206,14 +210,17 @@ class ArazzoStepOperator(BaseOperator):
         except (AbsentInText, ValueError) as error:
             message = f"The steps succeeded, and an output of the workflow cannot be had: {error}"
             raise AirflowFailException(story.safe(message)) from None
+        tokens = {("steps", step.id, name) for step in workflow.steps for name in step.secret_outputs}
         secret = {
             name
             for name, template in workflow.outputs.items()
-            for step in workflow.steps
-            if getattr(template, "scope", None) == step.id
-            and getattr(template, "name", "") in step.secret_outputs
+            if any((each.root, each.scope, each.name) in tokens for each in expressions(template))
         }
-        ti.xcom_push(exchange.WORKFLOW_OUTPUTS, exchange.outputs_to_xcom(outputs, secret, story.hidden))
+        published = exchange.outputs_to_xcom(outputs, secret, story.hidden)
+        ti.xcom_push(exchange.WORKFLOW_OUTPUTS, published)
+        for name in published if self.publish_each else ():
+            if name not in exchange.RESERVED:
+                ti.xcom_push(name, published[name])
 
     def _outputs(self, state: State, story: Story) -> dict[str, Any]:
         """What the task returns: outputs of its step, or of its steps by id."""

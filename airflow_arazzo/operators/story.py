@@ -93,8 +93,10 @@ def told_sender(
         try:
             response = await send(command)
         except TransportError as error:
+            story.hide(transport.secrets())
             story.no_response(command, error)
             raise
+        story.hide(transport.secrets())
         story.response(command, response)
         return response
 

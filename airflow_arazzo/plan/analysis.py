@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from airflow_arazzo.description.arazzo import StepObject, WorkflowObject
 from airflow_arazzo.description.diagnostics import Severity
@@ -142,12 +142,27 @@ def call_inputs(step: Step) -> Iterator[tuple[str, tuple[tuple[str, Template], .
             yield action.workflow, action.inputs
 
 
+def jump_targets(steps: Sequence[Step]) -> Iterator[str]:
+    """Workflows that are jumped to without naming their inputs: they get this one's, by name."""
+    for step in steps:
+        for action in (*step.on_success, *step.on_failure):
+            if action.workflow and not action.inputs:
+                yield action.workflow
+
+
 def note_unused_inputs(
-    steps: Sequence[Step], outputs: Mapping[str, Template], schema: InputSchema, report: Report
+    steps: Sequence[Step],
+    outputs: Mapping[str, Template],
+    schema: InputSchema,
+    handed: Set[str],
+    report: Report,
 ) -> None:
-    """Note declared inputs that nothing reads."""
+    """Note declared inputs that nothing reads.
+
+    :param handed: inputs that other workflows get by their name.
+    """
     used = {e.name for e in all_expressions(steps, outputs) if e.root == "inputs"}
     whole = any(e.root == "inputs" and not e.name for e in all_expressions(steps, outputs))
     for name, at in schema.places.items():
-        if name not in used and not whole:
+        if name not in used | handed and not whole:
             report.note("unused-input", f"nothing reads the input {name!r}", at, key=True)

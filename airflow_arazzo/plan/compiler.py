@@ -29,6 +29,7 @@ from airflow_arazzo.plan.codec import encode_plan
 from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
 from airflow_arazzo.plan.flow import find_recursion
+from airflow_arazzo.plan.inputs import InputSchema
 from airflow_arazzo.plan.model import Plan, Source, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.operations import Target
 from airflow_arazzo.plan.secrets import (
@@ -168,6 +169,7 @@ class _Compiler:
         self.drafts: dict[str, Draft] = {}
         self.shells: dict[str, Workflow] = {}
         self.written: dict[str, WorkflowObject] = {}
+        self.inputs: dict[str, InputSchema] = {}
         self.schemes: dict[str, SourceSchemes] = {}
         self.urls: dict[str, str] = {}
         self._begun: dict[tuple[str, str], str] = {}
@@ -262,6 +264,7 @@ class _Compiler:
         identity = (os.path.abspath(scope.arazzo.document.path), workflow.id)
         if identity not in self._begun:
             self._begun[identity] = scope.qualified(workflow.id)
+            self.inputs[self._begun[identity]] = scope.inputs(workflow)
             if self._depth >= MAX_CALLS:
                 message = f"more than {MAX_CALLS} workflows call one another in a row"
                 self.report.error("workflow-depth", message, workflow.at)
@@ -277,18 +280,20 @@ class _Compiler:
         compiled = [step for written in workflow.steps if (step := steps.step(written))]
         outputs = {n: t for n, at in workflow.outputs.items() if (t := steps.outer.output(at))}
         ordered = analysis.ordered(compiled, workflow, self.report)
+        depends_on = self._depends_on(scope, workflow, ordered, outputs, steps.outer.seen)
         if len(compiled) == len(workflow.steps):
             by_id = {step.id: step for step in workflow.steps}
             analysis.check_reads(ordered, by_id, steps.outer.seen, self.report)
-            analysis.note_unused_inputs(ordered, outputs, schema, self.report)
-        self.drafts[key] = Draft(workflow.id, ordered, outputs, schema, steps.flows)
+            handed = {n for k in (*depends_on, *analysis.jump_targets(ordered)) for n in self.inputs[k].names}
+            analysis.note_unused_inputs(ordered, outputs, schema, handed, self.report)
+        self.drafts[key] = Draft(workflow.id, ordered, outputs, schema, steps.flows, depends_on)
         self.written[key] = workflow
         self.shells[key] = Workflow(
             id=workflow.id,
             steps=ordered,
             summary=workflow.summary,
             description=workflow.description,
-            depends_on=self._depends_on(scope, workflow, ordered, outputs, steps.outer.seen),
+            depends_on=depends_on,
             outputs=outputs,
             file=scope.arazzo.document.path.name if scope.prefix else scope.arazzo.document.name,
             line=workflow.at.document.position(workflow.at.pointer).line,

@@ -10,7 +10,8 @@ from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.fields import lexeme
 from airflow_arazzo.description.references import BrokenReference, resolve
 from airflow_arazzo.description.sources import Library
-from airflow_arazzo.plan.templates import describe, plain
+from airflow_arazzo.plan.schema_check import check_schema
+from airflow_arazzo.plan.templates import plain
 
 MAX_DEPTH = 16
 """How deep ``allOf`` is looked into for the places of inputs."""
@@ -65,23 +66,10 @@ def read_inputs(at: Location | None, library: Library, report: Report) -> InputS
         return InputSchema(is_open=True)
     if not isinstance(schema, dict):
         return InputSchema(is_open=True)
-    _check_shape(at, report)
+    check_schema(schema, at, library, report)
     merged = _merge_all_of(schema)
     is_open = merged.get("additionalProperties", False) is not False or "patternProperties" in merged
     return InputSchema(merged, is_open, places)
-
-
-def _check_shape(at: Location, report: Report) -> None:
-    """Report what keeps a schema from describing inputs at all."""
-    expected: dict[str, tuple[type, str]] = {
-        "properties": (dict, "an object"),
-        "required": (list, "an array"),
-    }
-    for name, (kind, word) in expected.items():
-        member = at.get(name)
-        if member is not None and not isinstance(member.value, kind):
-            message = f"{name!r} of a schema must be {word}, found {describe(member)}"
-            report.error("wrong-type", message, member)
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -120,10 +108,23 @@ class _Inliner:
         result = {name: self.schema(member) for name, member in at.members() if name != "$ref"}
         if value.get("type") == "string":
             result |= {name: _as_text(value[name]) for name in ("default", "const", "enum") if name in value}
+        self.heal_required(result, at)
         if not isinstance(value.get("$ref"), str):
             return result
         target = self.referenced(at)
         return {**target, **result} if isinstance(target, dict) else target
+
+    def heal_required(self, schema: dict[str, Any], at: Location) -> None:
+        """Read ``required: true`` in a property as earlier drafts of JSON Schema did: of the object."""
+        for name, inner in _object(schema.get("properties")).items():
+            if not isinstance(inner, dict) or not isinstance(inner.get("required"), bool):
+                continue
+            place = at / "properties" / name
+            message = f"'required' of the property {name!r} is a boolean, which is no JSON Schema"
+            hint = "list the names of required properties in 'required' of the object"
+            self.report.warning("required-property", message, place.get("required") or place, hint)
+            if inner.pop("required") and isinstance(schema.setdefault("required", []), list):
+                schema["required"] = [*dict.fromkeys([*schema["required"], name])]
 
     def referenced(self, at: Location) -> Any:
         """The schema that the reference at a location leads to."""

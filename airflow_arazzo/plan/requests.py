@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast, get_args
@@ -184,6 +185,15 @@ class RequestReader:
             binary_properties=_binary(facts),
         )
 
+    def passwords(self, written: RequestBodyObject | None) -> Iterator[Location]:
+        """Where the payload fills members of ``format: password``."""
+        if written is None or written.payload is None:
+            return
+        described = self.operation.bodies
+        media = described.get(self._content_type(written)) or next(iter(described.values()), None)
+        if media is not None:
+            yield from _passwords(written.payload, media.schema)
+
     def _content_type(self, written: RequestBodyObject) -> str:
         if written.content_type is not None and written.content_type.value:
             return str(written.content_type.value)
@@ -269,6 +279,15 @@ class RequestReader:
             value = self.templates.value(replacement.value)
             read.append(Replacement(target, kind, value, replacement.version))  # type: ignore[arg-type]
         return read
+
+
+def _passwords(at: Location, facts: SchemaFacts) -> Iterator[Location]:
+    if facts.keyword("format") == "password":
+        yield at
+    for name, member in at.members():
+        yield from _passwords(member, facts.member(name))
+    for item in at.items():
+        yield from _passwords(item, facts.items)
 
 
 def is_json(content_type: str) -> bool:

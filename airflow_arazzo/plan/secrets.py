@@ -17,6 +17,7 @@ from airflow_arazzo.expression.model import Constant, Expression, Template
 from airflow_arazzo.plan.analysis import (
     call_inputs,
     criteria_expressions,
+    jump_targets,
     request_expressions,
 )
 from airflow_arazzo.plan.inputs import InputSchema
@@ -37,6 +38,7 @@ class Draft:
     outputs: dict[str, Template]
     schema: InputSchema
     flows: Flows
+    depends_on: tuple[str, ...] = ()
 
 
 def all_credentials(drafts: Mapping[str, Draft]) -> dict[str, dict[str, CredentialInput]]:
@@ -52,25 +54,28 @@ def all_credentials(drafts: Mapping[str, Draft]) -> dict[str, dict[str, Credenti
 
 def _credentials(draft: Draft, known: Credentials) -> dict[str, CredentialInput]:
     """Inputs that feed credentials here or in a called workflow, or that the schema calls secret."""
-    found = dict(_handed_on(draft.steps, known))
+    found = dict(_handed_on(draft, known))
     found |= {name: CredentialInput(source, scheme) for name, (source, scheme) in draft.flows.sites.items()}
     for expression in _ordinary_uses(draft, known):
         if expression.root == "inputs" and expression.name in found:
             found[expression.name] = msgspec.structs.replace(found[expression.name], scheme="")
-    for name in sorted(draft.schema.secrets - set(found)):
+    for name in sorted((draft.schema.secrets | draft.flows.passwords) - set(found)):
         found[name] = CredentialInput(_first_source(draft.steps, name))
     required = draft.schema.required
     return {name: msgspec.structs.replace(each, required=name in required) for name, each in found.items()}
 
 
-def _handed_on(steps: Sequence[Step], known: Credentials) -> Iterator[tuple[str, CredentialInput]]:
-    """Inputs that become credential inputs of a called workflow."""
-    for step in steps:
+def _handed_on(draft: Draft, known: Credentials) -> Iterator[tuple[str, CredentialInput]]:
+    """Inputs that become credential inputs of another workflow, by name where nothing is said."""
+    for step in draft.steps:
         for key, inputs in call_inputs(step):
             theirs = known.get(key, {})
             for name, template in inputs:
                 if name in theirs and isinstance(template, Expression) and template.root == "inputs":
                     yield template.name, theirs[name]
+    for key in (*draft.depends_on, *jump_targets(draft.steps)):
+        for name in draft.schema.names & known.get(key, {}).keys():
+            yield name, known[key][name]
 
 
 def _ordinary_uses(draft: Draft, known: Credentials) -> Iterator[Expression]:

@@ -42,12 +42,14 @@ class Flows:
 
     :param sites: inputs that feed credential parameters: the source key and scheme that they feed.
     :param tokens: outputs, of steps or workflows, that are sent as credentials.
+    :param passwords: inputs that feed members of bodies which the description calls passwords.
     :param handed: literals handed to other workflows: the workflow's key, the input, and where.
     """
 
     sites: dict[str, tuple[str, str]] = field(default_factory=dict)
     tokens: list[Expression] = field(default_factory=list)
     handed: list[tuple[str, str, Location]] = field(default_factory=list)
+    passwords: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -150,6 +152,8 @@ class StepCompiler:
             self.flows.sites.setdefault(name, (source_key, scheme))
         self.flows.tokens.extend(sites.tokens)
         security = schemes.requirements(operation.security)
+        body = reader.body(written.request_body, written.at)
+        self._note_passwords(reader, written)
         return OperationCall(
             source=source_key,
             operation=operation.id or f"{operation.method} {operation.path}",
@@ -157,13 +161,22 @@ class StepCompiler:
             path=operation.path,
             servers=tuple(_server(at) for at in operation.servers),
             parameters=sites.parameters,
-            body=reader.body(written.request_body, written.at),
+            body=body,
             accept=", ".join(operation.responses) or "*/*",
             security=credentials.without(security, sites.produced, schemes),
             credentials=sites.schemes,
             summary=operation.summary,
             documentation=operation.documentation,
         )
+
+    def _note_passwords(self, reader: RequestReader, written: StepObject) -> None:
+        """Remember what feeds those members of the body that the description calls passwords."""
+        places = list(reader.passwords(written.request_body))
+        for expression, at in self.templates.seen if places else ():
+            if at in places and expression.root == "inputs":
+                self.flows.passwords.add(expression.name)
+            elif at in places and expression.root in ("steps", "workflows"):
+                self.flows.tokens.append(expression)
 
     def _workflow_call(self, written: StepObject, reference: Location) -> WorkflowCall | None:
         found = self.scope.find_workflow(reference)

@@ -59,7 +59,7 @@ def api() -> Iterator[Any]:
 
 @pytest.fixture
 def workflow_dag(tmp_path: Path, dag_file: Any) -> Callable[..., Any]:
-    """The DAG of a document that is written for it: ``workflow_dag(*workflows, operations=[…], **kwargs)``."""
+    """The DAG of a document written for it: ``workflow_dag(*workflows, operations=[…], **kwargs)``."""
     from scripted import write
 
     def make(*workflows: Any, operations: Any, document: Any = None, **kwargs: Any) -> Any:
@@ -167,7 +167,10 @@ def clear_and_run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         from airflow.utils.session import create_session
         from airflow.utils.state import DagRunState, TaskInstanceState
 
-        cleared = {task_id, *(task.task_id for task in dag.get_task(task_id).get_flat_relatives(upstream=False))}
+        cleared = {
+            task_id,
+            *(task.task_id for task in dag.get_task(task_id).get_flat_relatives(upstream=False)),
+        }
         capfd.readouterr()
         with create_session() as session:
             found = session.get(DagRun, ran.run.id)

@@ -18,7 +18,7 @@ KEY = "key-of-the-scripted-api"
 class Answer:
     """An answer.
 
-    :param body: sent as JSON; none when None.
+    :param body: sent as JSON, bytes as they are; none when None.
     """
 
     status: int = 200
@@ -89,7 +89,8 @@ def running_api() -> Iterator[ScriptedApi]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             api.requests.append(Received(self.command, self.path, dict(self.headers), body))
             answer = api.next_answer(self.path.partition("?")[0])
-            data = b"" if answer.body is None else json.dumps(answer.body).encode()
+            data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            data = b"" if answer.body is None else data
             self.send_response(answer.status)
             if data:
                 self.send_header("Content-Type", "application/json")
@@ -99,7 +100,7 @@ def running_api() -> Iterator[ScriptedApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815
+        do_GET = do_POST = do_PUT = do_DELETE = _serve
 
         def log_message(self, *args: Any) -> None:
             pass

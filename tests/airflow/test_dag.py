@@ -1,4 +1,4 @@
-"""DAGs of documents: their arguments, schedules, errors, identity, and the form in which Airflow stores them."""
+"""DAGs of documents: their arguments, schedules, errors and identity, and how Airflow stores them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,9 @@ def intervals(dag: Any, count: int) -> list[tuple[str, str]]:
     ],
     ids=str,
 )
-def test_every_run_has_the_interval_of_its_period(document: Path, schedule: Any, start: str, end: str) -> None:
+def test_every_run_has_the_interval_of_its_period(
+    document: Path, schedule: Any, start: str, end: str
+) -> None:
     from airflow_arazzo import ArazzoDag
 
     dag = ArazzoDag(document, inputs={"who": "me"}, schedule=schedule, start_date=START, catchup=True)
@@ -268,8 +270,12 @@ def test_a_broken_document_is_an_import_error_that_says_where(tmp_path: Path, ca
 
 def test_other_import_errors_are_short_too(tmp_path: Path) -> None:
     write(tmp_path, A, operations=["POST /a"])
-    for arguments, said in [("schedule='@daily'", "MissingInputs"), ("inputs={'wo': 1}", "did you mean 'who'")]:
-        stub = f"# airflow dag\nfrom airflow_arazzo import ArazzoDag\nArazzoDag('flow.arazzo.json', {arguments})\n"
+    for arguments, said in [
+        ("schedule='@daily'", "MissingInputs"),
+        ("inputs={'wo': 1}", "did you mean 'who'"),
+    ]:
+        head = "# airflow dag\nfrom airflow_arazzo import ArazzoDag\n"
+        stub = f"{head}ArazzoDag('flow.arazzo.json', {arguments})\n"
         text = import_errors(stub, tmp_path / "flow.arazzo.json", tmp_path / "api.json")["stub.py"]
         assert said in text
         assert "stub.py" in text
@@ -392,13 +398,16 @@ def test_stored_form(document: Path) -> None:
     assert again.dag_id == "w"
     assert list(again.params) == ["much"]
     task = again.get_task("a")
-    assert task.template_fields == ["inputs", "plan_digest"] or tuple(task.template_fields) == ("inputs", "plan_digest")
+    assert task.template_fields == ["inputs", "plan_digest"] or tuple(task.template_fields) == (
+        "inputs",
+        "plan_digest",
+    )
     assert task.plan_digest == dag.plan.digest
     assert task.inputs == {"who": "{{ ds }}"}
     assert again.doc_md == dag.doc_md
-    assert str(document.parent) not in json.dumps({k: v for k, v in data["dag"].items() if k != "fileloc"}).replace(
-        str(Path(__file__).parent), ""
-    )
+    assert str(document.parent) not in json.dumps(
+        {k: v for k, v in data["dag"].items() if k != "fileloc"}
+    ).replace(str(Path(__file__).parent), "")
 
 
 def version(document: Path, **kwargs: Any) -> str:

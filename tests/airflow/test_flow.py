@@ -14,7 +14,9 @@ ABC = ["POST /a", "POST /b", "POST /c", "POST /d"]
 OK = "$statusCode == 200"
 
 
-def run(run_dag: Any, dag: Any, api: ScriptedApi, conf: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+def run(
+    run_dag: Any, dag: Any, api: ScriptedApi, conf: Mapping[str, Any] | None = None, **kwargs: Any
+) -> Any:
     return run_dag(dag, conf, connections={"api": api.connection()}, **kwargs)
 
 
@@ -74,7 +76,9 @@ def test_failure_without_action_fails_the_run(workflow_dag: Any, run_dag: Any, a
     ]
     api.answer("/b", 500)
     dag = workflow_dag(
-        workflow("w", *steps), operations=ABC, default_args={"trigger_rule": "all_done", "do_xcom_push": False}
+        workflow("w", *steps),
+        operations=ABC,
+        default_args={"trigger_rule": "all_done", "do_xcom_push": False},
     )
     ran = run(run_dag, dag, api)
     assert ran.states == {"a": "success", "b": "failed", "c": "upstream_failed", "d": "upstream_failed"}
@@ -108,7 +112,11 @@ def test_retry_with_retry_after(workflow_dag: Any, run_dag: Any, api: ScriptedAp
 def test_exhausted_retry_gives_the_next_action_its_turn(
     workflow_dag: Any, run_dag: Any, api: ScriptedApi
 ) -> None:
-    steps = [{"stepId": "a", "onFailure": [retry("again"), goto("over", "c")]}, {"stepId": "b"}, {"stepId": "c"}]
+    steps = [
+        {"stepId": "a", "onFailure": [retry("again"), goto("over", "c")]},
+        {"stepId": "b"},
+        {"stepId": "c"},
+    ]
     api.answer("/a", 404)
     ran = run(run_dag, workflow_dag(workflow("w", *steps), operations=ABC), api)
     assert ran.states == {"a": "success", "b": "skipped", "c": "success"}
@@ -193,9 +201,14 @@ def polling(workflow_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
     """The task of a poll: ``GET /a`` until it says that it is done, with 30 s between two visits."""
     monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(api.connection()))
     again = goto("more", "a", "$response.body#/done == false")
-    steps = [{"stepId": "a", "onSuccess": [again], "outputs": {"secretly": "$response.body#/n"}}, {"stepId": "b"}]
+    steps = [
+        {"stepId": "a", "onSuccess": [again], "outputs": {"secretly": "$response.body#/n"}},
+        {"stepId": "b"},
+    ]
     dag = workflow_dag(workflow("w", *steps), operations=["GET /a", "POST /b"], default_args={"retries": 3})
-    api.answer("/a", {"done": False, "n": "unmistakable-1"}, {"done": False, "n": "unmistakable-2"}, {"done": True})
+    api.answer(
+        "/a", {"done": False, "n": "unmistakable-1"}, {"done": False, "n": "unmistakable-2"}, {"done": True}
+    )
     return dag.get_task("a")
 
 
@@ -342,7 +355,9 @@ def test_failed_called_workflow(workflow_dag: Any, run_dag: Any, api: ScriptedAp
 
 def test_depends_on(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
     """It runs once per run, before the first step, and later tasks know what it gave."""
-    before = workflow("before", {"stepId": "a", "outputs": {"n": "$response.body#/n"}}, outputs={"n": "$steps.a.outputs.n"})
+    before = workflow(
+        "before", {"stepId": "a", "outputs": {"n": "$response.body#/n"}}, outputs={"n": "$steps.a.outputs.n"}
+    )
     body = {"contentType": "application/json", "payload": {"n": "$workflows.before.outputs.n"}}
     inner = workflow("inner", {"stepId": "d"}, dependsOn=["before"])
     outer = workflow(
@@ -362,10 +377,15 @@ def test_depends_on(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
 def test_goto_workflow_is_one_way(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
     """All its steps run in the task that leads there, and the run's outputs are its."""
     other = workflow(
-        "other", {"stepId": "c"}, {"stepId": "d", "outputs": {"n": "$response.body#/n"}}, outputs={"n": "$steps.d.outputs.n"}
+        "other",
+        {"stepId": "c"},
+        {"stepId": "d", "outputs": {"n": "$response.body#/n"}},
+        outputs={"n": "$steps.d.outputs.n"},
     )
     leave = {"name": "leave", "type": "goto", "workflowId": "other", "criteria": [{"condition": OK}]}
-    outer = workflow("w", {"stepId": "a", "onSuccess": [leave]}, {"stepId": "b"}, outputs={"m": "$steps.b.outputs.m"})
+    outer = workflow(
+        "w", {"stepId": "a", "onSuccess": [leave]}, {"stepId": "b"}, outputs={"m": "$steps.b.outputs.m"}
+    )
     outer["steps"][1]["outputs"] = {"m": "$response.body#/m"}
     api.answer("/d", {"n": 7})
     ran = run(run_dag, workflow_dag(outer, other, operations=ABC), api)
@@ -416,7 +436,12 @@ def test_a_safe_step_whose_actions_send_unsafe_requests(
 
 def test_calls_and_dependencies_count(workflow_dag: Any) -> None:
     dag = workflow_dag(
-        workflow("w", {"stepId": "a"}, {"stepId": "call", "workflowId": "safe"}, {"stepId": "pay", "workflowId": "unsafe"}),
+        workflow(
+            "w",
+            {"stepId": "a"},
+            {"stepId": "call", "workflowId": "safe"},
+            {"stepId": "pay", "workflowId": "unsafe"},
+        ),
         workflow("unsafe", {"stepId": "c"}),
         workflow("safe", {"stepId": "a"}),
         operations=["GET /a", "POST /c"],
@@ -458,7 +483,11 @@ def test_a_task_that_somebody_marked_as_successful(
     monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(api.connection()))
     body = {"contentType": "application/json", "payload": {"n": "$steps.a.outputs.n"}}
     steps = [
-        {"stepId": "a", "outputs": {"n": "$response.body#/n"}, "onSuccess": [goto("x", "c", "$statusCode == 202")]},
+        {
+            "stepId": "a",
+            "outputs": {"n": "$response.body#/n"},
+            "onSuccess": [goto("x", "c", "$statusCode == 202")],
+        },
         {"stepId": "b", "requestBody": body},
         {"stepId": "c"},
     ]
@@ -471,7 +500,9 @@ def test_a_task_that_somebody_marked_as_successful(
     assert api.paths == []
     with pytest.raises(AirflowSkipException):
         task.execute(context(Store(), states={"a": "skipped"}, xcoms=next_step))
-    task.execute(context(Store(), states={"a": "success"}, xcoms={**next_step, ("a", "return_value"): {"n": 1}}))
+    task.execute(
+        context(Store(), states={"a": "success"}, xcoms={**next_step, ("a", "return_value"): {"n": 1}})
+    )
     assert api.bodies == ['{"n":1}']
 
 
@@ -480,7 +511,10 @@ def test_another_way_after_a_clear(
 ) -> None:
     """a → b → c → d, then a is cleared and jumps to e: what c said once does not make d run."""
     steps = [
-        {"stepId": "a", "onSuccess": [goto("far", "e", "$statusCode == 202"), goto("near", "d", "$statusCode == 203")]},
+        {
+            "stepId": "a",
+            "onSuccess": [goto("far", "e", "$statusCode == 202"), goto("near", "d", "$statusCode == 203")],
+        },
         {"stepId": "b"},
         {"stepId": "c", "onSuccess": [goto("over", "e", "$statusCode == 202")]},
         {"stepId": "d", "onSuccess": [end("paid")]},

@@ -93,7 +93,9 @@ def test_enum_of_an_optional_input_can_be_left_empty() -> None:
 def test_default() -> None:
     from decimal import Decimal
 
-    param = resolved({"type": "number", "default": Decimal("10.10"), "minimum": Decimal("0.1")}, required=False)
+    param = resolved(
+        {"type": "number", "default": Decimal("10.10"), "minimum": Decimal("0.1")}, required=False
+    )
     assert param.resolve() == 10.1
     assert isinstance(param.resolve(), float)
     assert param.schema["minimum"] == 0.1
@@ -168,7 +170,9 @@ def send(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> Any:
 
 
 def test_the_form(workflow_dag: Any) -> None:
-    dag = workflow_dag(workflow("w", {"stepId": "a"}, inputs=INPUTS), operations=["POST /a"], inputs={"whole": 1})
+    dag = workflow_dag(
+        workflow("w", {"stepId": "a"}, inputs=INPUTS), operations=["POST /a"], inputs={"whole": 1}
+    )
     assert list(dag.params) == ["key", "text", "amount", "flag", "thing", "list", "old", "either", "preset"]
 
 
@@ -177,7 +181,7 @@ def test_empty_fields_send_nothing(send: Any) -> None:
 
 
 def test_what_the_form_sends_for_empty_fields(send: Any) -> None:
-    """The form sends null for each; only where the schema makes null a value of the input does it mean that."""
+    """The form sends null for each; that means null only where the schema makes it a value of the input."""
     empty = dict.fromkeys(["whole", "amount", "flag", "thing", "list", "old", "either"])
     assert send({"text": "a", "preset": 7, **empty}) == '{"text":"a","either":null,"preset":7}'
 

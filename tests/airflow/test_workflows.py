@@ -174,7 +174,6 @@ def test_same_requests(
     run_dag: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The documents from the two sides of a pair are one workflow each, and its sources are found by file name.
     inputs = {**case.needed, **(case.optional if with_optional else {})}
     by_path = "" if sources else f", source_path=[{str(ROOT / 'specs' / 'openapi')!r}]"
     monkeypatch.setenv("ARAZZO_SOURCE_PATH", str(ROOT / "specs" / "openapi"))

@@ -293,7 +293,7 @@ def test_a_failed_step_fails_everything_downstream() -> None:
 
 
 def test_what_a_skipped_task_said_once_is_not_believed() -> None:
-    """c said that d follows, was cleared, and this time is skipped without a start, so its XCom is still there."""
+    """c said that d follows, and after a clear is skipped without a start: its XCom is still there."""
     plan = plan_of(*EXAMPLES["stale"])
     simulation = Simulation(plan)
     simulation.run((("a", 200), ("b", 200), ("c", 200), ("d", 200), ("e", 200)))

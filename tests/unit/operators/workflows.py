@@ -1,4 +1,4 @@
-"""Small plans whose way depends on the status of each response, and a simulation of Airflow that runs them."""
+"""Small plans whose way depends on the status of each response, and an Airflow that runs them, simulated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def status_is(status: int) -> Criterion:
 
 
 def action(to: str, status: int | None) -> Action:
-    """An action that applies to a status, or to all. ``to`` is a step id, ``end``, or ``>`` and a workflow."""
+    """An action for a status, or for all. ``to`` is a step id, ``end``, or ``>`` and a workflow."""
     criteria = (status_is(status),) if status is not None else ()
     if to == "end":
         return Action("", "end", criteria=criteria)

@@ -182,3 +182,66 @@ def test_copies_of_a_token_are_secret_too(project: Project) -> None:
         """
     )
     assert secret(plan) == {"w/l": ("t",), "w/m": ("t",)}
+
+
+def test_credentials_flow_by_name_into_workflows_that_run_before_or_are_jumped_to(project: Project) -> None:
+    plan = project.plan(
+        f"""
+        - workflowId: w
+          inputs: {{properties: {{key: {{}}, other: {{}}, id: {{}}}}}}
+          dependsOn: [use]
+          steps:
+          - stepId: s
+            operationId: only
+            onSuccess: [{{name: on, type: goto, workflowId: next}}]
+        - workflowId: use
+          inputs: {{properties: {{key: {{}}}}}}
+          steps: [{{stepId: s, operationId: only, parameters: [{KEY}]}}]
+        - workflowId: next
+          inputs: {{properties: {{other: {{}}, id: {{}}}}}}
+          steps:
+          - stepId: s
+            operationId: only
+            parameters: [{{name: id, in: query, value: $inputs.id}}, {{name: api-key, in: header, value: $inputs.other}}]
+        """
+    )
+    assert set(plan.root.credentials) == {"key", "other"}
+    assert list(plan.root.inputs["properties"]) == ["id"]
+    assert [d.code for d in plan.diagnostics] == []
+
+
+def test_members_of_a_body_that_are_passwords(project: Project) -> None:
+    project.write(
+        "api.yaml",
+        """
+        openapi: 3.1.0
+        paths:
+          /login:
+            post:
+              operationId: login
+              requestBody:
+                content:
+                  application/x-www-form-urlencoded:
+                    schema:
+                      properties:
+                        user: {type: string}
+                        secret: {type: string, format: password}
+                        more: {type: array, items: {properties: {pin: {format: password}}}}
+        """,
+    )
+    plan = project.plan(
+        """
+        - workflowId: w
+          inputs: {properties: {u: {}, p: {}, pin: {}}}
+          steps:
+          - {stepId: a, operationId: login, outputs: {next: $response.body#/next}}
+          - stepId: b
+            operationId: login
+            requestBody: {payload: {user: $inputs.u, secret: $inputs.p, more: [{pin: 'x{$inputs.pin}'}]}}
+          - stepId: c
+            operationId: login
+            requestBody: {payload: {user: $inputs.u, secret: $steps.a.outputs.next}}
+        """
+    )
+    assert plan.root.credentials == {"p": CredentialInput("api"), "pin": CredentialInput("api")}
+    assert secret(plan) == {"w/a": ("next",)}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from airflow_arazzo.expression.model import Expression
 from airflow_arazzo.plan.flow import StepGraph, execution_order
@@ -292,3 +293,44 @@ def test_a_workflow_that_is_read_runs_before_unless_it_is_called(project: Projec
     result = project.compile(called + NESTED)
     assert codes(result) == []
     assert result.plans["w"].root.depends_on == ()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("type", "[string, strnig]"),
+        ("type", "[]"),
+        ("enum", "x"),
+        ("minimum", "true"),
+        ("exclusiveMinimum", "true"),
+        ("multipleOf", "0"),
+        ("maxLength", "-1"),
+        ("maxItems", "1.5"),
+        ("uniqueItems", "1"),
+        ("format", "7"),
+        ("items", "[{}]"),
+        ("anyOf", "[]"),
+        ("not", "{type: strnig}"),
+        ("allOf", "[{}, {not: x}]"),
+        ("patternProperties", "{'[': {}}"),
+        ("properties", "{a: {items: {pattern: '('}}}"),
+    ],
+)
+def test_schemas_that_no_validator_could_use_are_refused(project: Project, keyword: str, value: str) -> None:
+    workflow = f"- workflowId: w\n  inputs: {{properties: {{p: {{{keyword}: {value}}}}}}}\n  steps: [{{stepId: s, operationId: only}}]"
+    assert codes(project.compile(workflow)) == ["invalid-schema"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "{type: [string, 'null'], minLength: 0, maxLength: 5, pattern: '^a', format: date, nullable: true}",
+        "{type: number, minimum: 1.5, multipleOf: 0.01, enum: [1, 2], example: 3}",
+        "{type: array, items: false, prefixItems: [true, {}], uniqueItems: true}",
+        "{type: object, properties: {type: {type: string}, required: {}}, patternProperties: {'^x-': {}}}",
+    ],
+)
+def test_schemas_that_validators_take_compile(project: Project, schema: str) -> None:
+    workflow = f"- workflowId: w\n  inputs: {{properties: {{p: {schema}}}}}\n  steps: [{{stepId: s, operationId: only}}]"
+    plan = project.plan(workflow)
+    Draft202012Validator.check_schema(plan.root.inputs)

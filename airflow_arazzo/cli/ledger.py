@@ -1,0 +1,358 @@
+"""``ledger``: what was asked of services, and a person's word where nobody else can say what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow_arazzo.cli.arguments import Argument
+from airflow_arazzo.cli.output import (
+    EXIT_BAD_DOCUMENT,
+    EXIT_FAILED,
+    EXIT_OK,
+    BadArgument,
+    complain,
+    say,
+    say_json,
+)
+from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
+from airflow_arazzo.ledger.location import URL, default_url, environment_url
+from airflow_arazzo.ledger.model import Entry, LedgerUnavailable, Outcome, as_row
+from airflow_arazzo.ledger.store import Store, encode_response
+
+SUMMARY = "Show and settle what was asked of services"
+
+_WHERE = Argument(
+    ("--ledger",),
+    {
+        "default": "",
+        "metavar": "URL",
+        "help": f"SQLAlchemy URL (else {URL}, AIRFLOW_CONN_ARAZZO_LEDGER, or the file in AIRFLOW_HOME)",
+    },
+)
+_FORMAT = Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"})
+_KEY = Argument(("key",), {"metavar": "KEY", "help": "key of the effect, or how it begins"})
+_REASON = Argument(("--reason",), {"required": True, "metavar": "TEXT", "help": "why, for the audit"})
+
+LIST = (
+    Argument(("--outcome",), {"choices": tuple(map(str, Outcome)), "default": "", "help": "only these"}),
+    Argument(("--run",), {"default": "", "metavar": "TEXT", "help": "only runs whose name contains this"}),
+    Argument(("--limit",), {"type": int, "default": 100, "metavar": "N", "help": "at most so many"}),
+    _FORMAT,
+    _WHERE,
+)
+SHOW = (_KEY, _FORMAT, _WHERE)
+RESOLVE = (
+    _KEY,
+    Argument(("--happened",), {"action": "store_true", "help": "it took effect: it is never sent again"}),
+    Argument(("--not-happened",), {"action": "store_true", "help": "it did not: it may be sent again"}),
+    Argument(
+        ("--outputs",),
+        {
+            "default": "",
+            "metavar": "JSON|@FILE",
+            "help": "an object with the members of the response that the step's outputs are taken from",
+        },
+    ),
+    Argument(
+        ("--response",),
+        {"default": "", "metavar": "JSON|@FILE", "help": "the whole response body; empty when not given"},
+    ),
+    Argument(("--status",), {"type": int, "default": 200, "metavar": "N", "help": "of the response"}),
+    _REASON,
+    _FORMAT,
+    _WHERE,
+)
+REISSUE = (_KEY, _REASON, _FORMAT, _WHERE)
+
+
+def list_effects(arguments: argparse.Namespace) -> int:
+    """``ledger list``: effects, those first whose outcome nobody knows."""
+    if arguments.limit < 1:
+        raise BadArgument("--limit: expected a number above 0")
+    with _Opened(arguments) as store:
+        found = store.entries(outcome=arguments.outcome, run=arguments.run, limit=arguments.limit + 1)
+        now = store.now()
+    shown = found[: arguments.limit]
+    if arguments.format == "json":
+        _say_json([_row(entry, now) for entry in shown])
+    else:
+        for entry in shown:
+            say(_line(entry, now))
+        if not shown:
+            say("no effects")
+    if len(found) > len(shown):
+        complain(f"there are more than {len(shown)}; --limit shows more")
+    return EXIT_OK
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """``ledger show``: everything that is known of an effect."""
+    with _Opened(arguments) as store:
+        entry = _found(store, arguments.key)
+        _print(store, entry, arguments.format)
+    return EXIT_OK
+
+
+def resolve(arguments: argparse.Namespace) -> int:
+    """``ledger resolve``: say what became of a request whose outcome is unknown."""
+    if arguments.happened == arguments.not_happened:
+        raise BadArgument("say either --happened or --not-happened")
+    reason = _reason(arguments)
+    response = _response(arguments)
+    with _Opened(arguments) as store:
+        entry = _found(store, arguments.key)
+        _check_open(entry, store.now(), happened=arguments.happened)
+        values: dict[str, Any] = {"outcome": Outcome.NOT_SENT, "status": None}
+        if arguments.happened:
+            stored = encode_response(response)
+            if stored is None:
+                raise BadArgument("--response: it is too large to be kept")
+            values = {"outcome": Outcome.EFFECT, "status": response.status, "response": stored}
+        action = "happened" if arguments.happened else "not-happened"
+        _decide(store, entry, action, reason, **values)
+        _print(store, _found(store, entry.key), arguments.format)
+    return EXIT_OK
+
+
+def reissue(arguments: argparse.Namespace) -> int:
+    """``ledger reissue``: let an effect that happened happen once more, such as after a void."""
+    reason = _reason(arguments)
+    with _Opened(arguments) as store:
+        entry = _found(store, arguments.key)
+        known = entry.known(store.now())
+        if known in (Outcome.UNKNOWN, Outcome.INTENT):
+            raise BadArgument(f"what became of it is not known ({known}): resolve it first")
+        if known is not Outcome.EFFECT:
+            raise BadArgument(f"it has not happened ({known}): the next attempt sends it anyway")
+        values = {"outcome": Outcome.NOT_SENT, "generation": entry.generation + 1, "owner": "reissue"}
+        _decide(store, entry, "reissue", reason, status=None, response=None, **values)
+        _print(store, _found(store, entry.key), arguments.format)
+    return EXIT_OK
+
+
+Command = Callable[[argparse.Namespace], int]
+
+COMMANDS: dict[str, tuple[str, tuple[Argument, ...], Command]] = {
+    "list": ("List effects, unknown outcomes first", LIST, list_effects),
+    "show": ("Show an effect with its request, response and audit", SHOW, show),
+    "resolve": ("Say what became of a request whose outcome is unknown", RESOLVE, resolve),
+    "reissue": ("Let an effect that happened happen once more", REISSUE, reissue),
+}
+"""Name, help, arguments and function of every command under ``ledger``."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``ledger`` and its commands to a parser's subparsers."""
+    group = subparsers.add_parser("ledger", help=SUMMARY, description=SUMMARY)
+    commands = group.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")
+    for name, (summary, declared, _) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        for argument in declared:
+            command.add_argument(*argument.flags, **argument.options)
+
+
+def ledger(arguments: argparse.Namespace) -> int:
+    """Run the command that was asked for.
+
+    :return: 0 when it is done, 1 when the ledger cannot be used or was changed meanwhile, 2 when nothing was
+        done because an argument cannot be used.
+    """
+    return call(COMMANDS[arguments.ledger_command][2], arguments)
+
+
+def call(command: Command, arguments: argparse.Namespace) -> int:
+    """Call one of :data:`COMMANDS`; what is wrong becomes a line instead of a traceback."""
+    try:
+        return command(arguments)
+    except BadArgument as error:
+        complain(f"airflow-arazzo: {error}")
+        return EXIT_BAD_DOCUMENT
+    except LedgerUnavailable as error:
+        complain(f"airflow-arazzo: {error}")
+        return EXIT_FAILED
+
+
+class _Opened:
+    """The ledger that the arguments or the environment name, for a ``with`` statement."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        url = arguments.ledger or environment_url(os.environ) or default_url(os.environ)
+        self._store = Store(url)
+
+    def __enter__(self) -> Store:
+        file = self._store.file
+        if file is not None and not file.exists():
+            raise BadArgument(f"there is no ledger in {file}; --ledger or {URL} says where it is")
+        return self._store
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+
+# --- finding and deciding ------------------------------------------------------------------------------
+
+
+def _found(store: Store, prefix: str) -> Entry:
+    """The one effect whose key begins like this.
+
+    :raises BadArgument: for none and for several.
+    """
+    found = store.find(prefix) if prefix else []
+    exact = [entry for entry in found if entry.key == prefix]
+    if len(found) == 1 or exact:
+        return (exact or found)[0]
+    if not found:
+        raise BadArgument(f"there is no effect whose key begins with {_safe(prefix)!r}")
+    keys = ", ".join(entry.key for entry in found)
+    raise BadArgument(f"{_safe(prefix)!r} is not one effect but several: {keys}")
+
+
+def _check_open(entry: Entry, now: float, *, happened: bool) -> None:
+    """Make sure that there is something to resolve.
+
+    :raises BadArgument: while an attempt is under way, and for what is known.
+    """
+    seconds = entry.seconds_left(now)
+    if seconds:
+        raise BadArgument(f"an attempt is under way and may still hear; look again in {seconds:.0f} s")
+    known = entry.known(now)
+    without_response = known is Outcome.EFFECT and entry.response is None
+    if known is not Outcome.UNKNOWN and not (without_response and happened):
+        raise BadArgument(f"what became of it is known already ({known}); nothing was changed")
+
+
+def _decide(store: Store, entry: Entry, action: str, reason: str, **values: Any) -> None:
+    """Write a decision.
+
+    :raises LedgerUnavailable: when somebody else has written since.
+    """
+    note = f"{action} by {_who()}: {reason}"
+    if not store.decide(entry, _who(), action, reason, note=note, **values):
+        raise LedgerUnavailable("the effect was changed meanwhile, and nothing was decided; look at it again")
+
+
+def _who() -> str:
+    """The user of the operating system, which unlike variables of the environment cannot be made up."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def _reason(arguments: argparse.Namespace) -> str:
+    reason = str(arguments.reason).strip()
+    if not reason:
+        raise BadArgument("--reason: say why")
+    return reason
+
+
+def _response(arguments: argparse.Namespace) -> Response:
+    """The response that a later attempt is to read, as a person gives it."""
+    if arguments.outputs and arguments.response:
+        raise BadArgument("give either --outputs or --response")
+    if arguments.not_happened and (arguments.outputs or arguments.response):
+        raise BadArgument("what did not happen has neither outputs nor a response")
+    if not 200 <= arguments.status < 300:
+        raise BadArgument("--status: what happened has a status from 200 to 299")
+    flag = "--outputs" if arguments.outputs else "--response"
+    text = _text(flag, arguments.outputs or arguments.response)
+    if not text:
+        return Response(arguments.status, (), b"")
+    try:
+        value = decode_json(text)
+    except ValueError as error:
+        raise BadArgument(f"{flag}: not valid JSON: {error}") from None
+    if arguments.outputs and not isinstance(value, dict):
+        raise BadArgument("--outputs: expected a JSON object")
+    return Response(arguments.status, (("Content-Type", "application/json"),), text.encode())
+
+
+def _text(flag: str, argument: str) -> str:
+    if not argument.startswith("@"):
+        return argument
+    try:
+        return Path(argument[1:]).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise BadArgument(f"{flag}: {argument[1:]} cannot be read as text") from None
+
+
+# --- printing ------------------------------------------------------------------------------------------
+
+
+def _line(entry: Entry, now: float) -> str:
+    described = entry.description
+    asked = _safe(described.request.partition("\n")[0])
+    where = _safe(f"{described.step} of {described.run}")
+    return f"{entry.known(now)!s:<8}  {_time(entry.changed)}  {entry.key[:12]}  {asked}  {where}"
+
+
+def _row(entry: Entry, now: float) -> dict[str, Any]:
+    """An entry for programs: with the outcome as it counts, and times in UTC."""
+    row = as_row(entry)
+    times = {"first_sent": _time(entry.first_sent), "changed": _time(entry.changed)}
+    return {**row, "outcome": str(entry.known(now)), "recorded": str(entry.outcome), **times}
+
+
+def _print(store: Store, entry: Entry, form: str) -> None:
+    now, audit = store.now(), store.audit(entry.key)
+    if form == "json":
+        decisions = [{**record, "at": _time(record["at"])} for record in audit]
+        _say_json({**_row(entry, now), "audit": decisions})
+        return
+    described, known = entry.description, entry.known(now)
+    lost = known is Outcome.UNKNOWN and entry.outcome is Outcome.INTENT
+    facts = {
+        "key": entry.key,
+        "outcome": f"{known}{' (no outcome was ever written)' if lost else ''}",
+        "note": entry.note,
+        "step": described.step,
+        "run": described.run,
+        "source": described.source,
+        "attempts": f"{entry.attempts}, the last one {described.attempt}".removesuffix(", the last one "),
+        "generation": str(entry.generation),
+        "protection": described.protection or "none, it is sent once only",
+        "first sent": _time(entry.first_sent),
+        "changed": _time(entry.changed),
+        "status": "" if entry.status is None else str(entry.status),
+    }
+    for name, value in facts.items():
+        if value:
+            say(f"{name:<11} {_safe(value)}")
+    say("request")
+    _say_block(described.request)
+    if entry.response is not None:
+        say(f"response (status {entry.response.status})")
+        _say_block(entry.response.body.decode(errors="replace"))
+    if audit:
+        say("audit")
+    for record in audit:
+        text = f"{record['who']}: {record['action']} (was {record['before']}): {record['reason']}"
+        say(f"  {_time(record['at'])} {_safe(text)}")
+
+
+def _say_block(text: str) -> None:
+    for line in text.splitlines():
+        say(f"  {_safe(line)}".rstrip())
+
+
+def _say_json(value: Any) -> None:
+    say_json(encode_json(value).decode())
+
+
+def _safe(text: str) -> str:
+    """A text without what a terminal takes for a command: a service has written part of it."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,7 +14,7 @@ from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.params import workflow_params
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.schedule import with_data_intervals
-from airflow_arazzo.tasks import UnknownName, build_tasks, check_names
+from airflow_arazzo.tasks import Declarations, UnknownName, build_tasks, check_names, declared
 
 
 class MissingInputs(ValueError):
@@ -39,6 +39,12 @@ class ArazzoDag(DAG):
     :param source_path: folders to search for source descriptions, relative to the document's folder.
     :param strict: whether warnings of the compiler are errors.
     :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
+    :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
+        ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
+    :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
+        scheduled and backfilled runs, and the run itself of all others.
+    :param ledger: whether requests that change something go through the ledger. Off by default as long as
+        a step that a retry runs once more cannot be told from its first run by its key.
     :param pool: the pool of all tasks; it wins over ``default_args``.
     :raises BrokenDocument: when the document does not compile.
     :raises MissingInputs: for a schedule without values for all required inputs.
@@ -57,6 +63,9 @@ class ArazzoDag(DAG):
         source_path: Sequence[PathLike] = (),
         strict: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
+        idempotency: Declarations | None = None,
+        identity: str = "",
+        ledger: bool = False,
         pool: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -64,6 +73,7 @@ class ArazzoDag(DAG):
         try:
             path, caller = absolute(document)
             plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+            plan = declared(plan, idempotency)
             check_names(plan, given, connections or {})
             arguments = _dag_arguments(plan, given, pool, kwargs)
         except (BrokenDocument, MissingInputs, UnknownName) as error:
@@ -74,7 +84,13 @@ class ArazzoDag(DAG):
         self.plan = plan
         with self:
             self.steps: dict[str, ArazzoStepOperator] = build_tasks(
-                plan, inputs=given, connections=connections or {}, use_params=True, absent_text=absent_text
+                plan,
+                inputs=given,
+                connections=connections or {},
+                use_params=True,
+                absent_text=absent_text,
+                ledger=ledger,
+                identity=identity,
             )
 
 

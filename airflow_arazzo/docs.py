@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_arazzo.description.diagnostics import Diagnostic, Severity
+from airflow_arazzo.plan.flow import StepGraph
 from airflow_arazzo.plan.model import OperationCall, Plan, Step
 
 
@@ -59,9 +60,12 @@ def _inputs(plan: Plan) -> str:
 
 
 def _steps(plan: Plan) -> str:
+    steps = plan.root.steps
+    used = {steps[0].id, *StepGraph.of(steps).reachable(steps[0].id)}
     rows = [
-        f"| {number} | `{step.id}` | {called(step)} | {_cell(step.description)} |"
-        for number, step in enumerate(plan.root.steps, 1)
+        f"| {number} | `{step.id}` | {called(step)} | "
+        f"{'' if step.id in used else '(nothing leads to this step) '}{_cell(step.description)} |"
+        for number, step in enumerate(steps, 1)
     ]
     return "\n".join(["#### Steps", "", "| | step | calls | |", "|---|---|---|---|", *rows])
 

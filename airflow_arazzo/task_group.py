@@ -11,7 +11,14 @@ from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
 from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.tasks import UnknownName, add_outputs_task, build_tasks, check_names
+from airflow_arazzo.tasks import (
+    Declarations,
+    UnknownName,
+    add_outputs_task,
+    build_tasks,
+    check_names,
+    declared,
+)
 
 
 class ArazzoTaskGroup(TaskGroup):
@@ -32,6 +39,12 @@ class ArazzoTaskGroup(TaskGroup):
     :param source_path: folders to search for source descriptions, relative to the document's folder.
     :param strict: whether warnings of the compiler are errors.
     :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
+    :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
+        ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
+    :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
+        scheduled and backfilled runs, and the run itself of all others.
+    :param ledger: whether requests that change something go through the ledger. Off by default as long as
+        a step that a retry runs once more cannot be told from its first run by its key.
     :raises BrokenDocument: when the document does not compile.
     :raises UnknownName: for inputs or connections that the workflow does not have.
     """
@@ -48,11 +61,15 @@ class ArazzoTaskGroup(TaskGroup):
         source_path: Sequence[PathLike] = (),
         strict: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
+        idempotency: Declarations | None = None,
+        identity: str = "",
+        ledger: bool = False,
         **kwargs: Any,
     ) -> None:
         try:
             path, _ = absolute(document)
             plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+            plan = declared(plan, idempotency)
             check_names(plan, inputs or {}, connections or {})
         except (BrokenDocument, UnknownName) as error:
             # Airflow shows the last frames of the traceback: the DAG file's should be among them.
@@ -67,6 +84,8 @@ class ArazzoTaskGroup(TaskGroup):
                 connections=connections or {},
                 use_params=False,
                 absent_text=absent_text,
+                ledger=ledger,
+                identity=identity,
                 publish_each=True,
             )
             self._outputs = add_outputs_task(self.steps)

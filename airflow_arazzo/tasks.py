@@ -9,10 +9,14 @@ from airflow.sdk import TriggerRule
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.docs import step_doc
+from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.operators.graph import Component, components, end_of, task_names
 from airflow_arazzo.operators.outputs import ArazzoOutputsOperator
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.plan.model import Plan, Step
+
+Declarations = Mapping[str, Mapping[str, Any] | None]
+"""What a deployment says of its services' idempotency; see :func:`airflow_arazzo.ledger.declare.declare`."""
 
 
 class UnknownName(ValueError):
@@ -36,6 +40,19 @@ def check_names(plan: Plan, inputs: Mapping[str, Any], connections: Mapping[str,
             raise UnknownName(_unknown("connections", name, plan.sources))
 
 
+def declared(plan: Plan, idempotency: Declarations | None) -> Plan:
+    """The plan with what the deployment declares of its services.
+
+    :raises UnknownName: for declarations that are not for this workflow, or of another form.
+    """
+    if not idempotency:
+        return plan
+    try:
+        return declare(plan, idempotency)
+    except ValueError as error:
+        raise UnknownName(f"idempotency: {error}") from None
+
+
 def _unknown(argument: str, name: str, known: Mapping[str, Any]) -> str:
     hint = did_you_mean(name, known)
     return f"{argument}: there is no {name!r}{f'; {hint}' if hint else ''}"
@@ -49,6 +66,8 @@ def build_tasks(
     use_params: bool,
     absent_text: Literal["fail", "empty"],
     publish_each: bool = False,
+    ledger: bool = False,
+    identity: str = "",
 ) -> dict[str, ArazzoStepOperator]:
     """Make the tasks of a workflow in the DAG or task group that is being built, and join them.
 
@@ -66,6 +85,8 @@ def build_tasks(
             use_params=use_params,
             absent_text=absent_text,
             publish_each=publish_each,
+            ledger=ledger,
+            identity=identity,
             doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps),
             **_fixed(part),
             **_display_name(part, by_id),

@@ -135,7 +135,7 @@ def _dag_file(specs: Path, name: str, number: int, scale: Scale) -> str:
         "stripeCustomer": f"cus_{number:02d}",
         "currency": "usd",
     }
-    safe = "" if scale.safe else ", ledger=False"
+    safe = ", ledger=True" if scale.safe else ""
     documents = {
         "topup": ("amberflo-meter-usage-and-topup-prepaid-workflow.yml", topup, ("meteringApi",)),
         "invoice": ("fin-amberflo-usage-to-stripe-invoice.yml", invoice, ("amberflo", "stripe")),

@@ -22,7 +22,7 @@ from airflow_arazzo.cli.output import (
 )
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
-from airflow_arazzo.ledger.location import URL, default_url, environment_url
+from airflow_arazzo.ledger.location import URL, environment_url, file_url
 from airflow_arazzo.ledger.model import Entry, LedgerUnavailable, Outcome, as_row
 from airflow_arazzo.ledger.store import Store, encode_response
 
@@ -183,7 +183,7 @@ class _Opened:
     """The ledger that the arguments or the environment name, for a ``with`` statement."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        url = arguments.ledger or environment_url(os.environ) or default_url(os.environ)
+        url = arguments.ledger or environment_url(os.environ) or file_url(os.environ)
         self._store = Store(url)
 
     def __enter__(self) -> Store:

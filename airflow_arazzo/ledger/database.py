@@ -125,8 +125,8 @@ class Database:
                 return
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
             reason = _reason(error)
-        # Out here, so that no exception that may hold values or the password is this one's context.
-        raise LedgerUnavailable(f"the ledger {self.place} cannot be used: {reason}")
+        # Out here and from nothing: the driver's exception may hold values or the password.
+        raise LedgerUnavailable(f"the ledger {self.place} cannot be used: {reason}") from None
 
     def _turn(self, connection: sa.Connection) -> Turn:
         now = time.time()

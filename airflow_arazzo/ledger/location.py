@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from airflow_arazzo.ledger.model import LedgerUnavailable
 from airflow_arazzo.ledger.store import Store
 
-CONNECTION = "arazzo_ledger"
+CONN_ID = "arazzo_ledger"
 """Id of the Airflow connection."""
 
 URL = "ARAZZO_LEDGER"
@@ -54,40 +54,50 @@ _LIBPQ = frozenset(
 """Options of PostgreSQL's client library that an extra field may hold."""
 
 
+class NoLedger(LedgerUnavailable):
+    """There is no ledger that could be used; nothing was sent."""
+
+
 def default_store(environ: Mapping[str, str], executor: str) -> Store:
     """The ledger that the environment names, else a SQLite file in Airflow's home.
 
     :param executor: as in Airflow's ``[core] executor``: names or module paths, separated by commas.
-    :raises LedgerUnavailable: for SQLite where tasks run on several machines, each of which would have a
-        ledger of its own; and for a connection or URL that cannot be used.
+    :raises NoLedger: for SQLite where tasks run on several machines, each of which would have a ledger of
+        its own; and for a connection that cannot be used.
+    :raises LedgerUnavailable: for a URL that cannot be used.
     """
-    return store_at(environment_url(environ) or default_url(environ), executor)
+    return store_at(environment_url(environ) or file_url(environ), executor)
 
 
 def store_at(url: str, executor: str) -> Store:
     """The ledger at a URL, for an executor.
 
+    :raises NoLedger: as :func:`default_store`.
     :raises LedgerUnavailable: as :func:`default_store`.
     """
     store = Store(url)
-    several = _beyond_one_machine(executor)
-    if store.is_local and several:
-        store.close()
-        raise LedgerUnavailable(
-            f"a SQLite ledger is one machine's, and {several} runs tasks on several: what one of them has "
-            f"billed another would bill again. Name a PostgreSQL database in the connection {CONNECTION!r}"
-        )
+    if store.is_local:
+        _check_executor(executor)
     return store
+
+
+def default_url(environ: Mapping[str, str], executor: str) -> str:
+    """URL of the SQLite file in Airflow's home.
+
+    :raises NoLedger: as :func:`default_store`.
+    """
+    _check_executor(executor)
+    return file_url(environ)
 
 
 def environment_url(environ: Mapping[str, str]) -> str:
     """URL of the ledger from ``ARAZZO_LEDGER`` or ``AIRFLOW_CONN_ARAZZO_LEDGER``; empty without either.
 
-    :raises LedgerUnavailable: for a connection that cannot be used; the message never repeats it.
+    :raises NoLedger: for a connection that cannot be used; the message never repeats it.
     """
     if environ.get(URL, "").strip():
         return environ[URL].strip()
-    text = environ.get(f"AIRFLOW_CONN_{CONNECTION.upper()}", "").strip()
+    text = environ.get(f"AIRFLOW_CONN_{CONN_ID.upper()}", "").strip()
     if not text:
         return ""
     return url_from_connection(**(_from_json(text) if text.startswith("{") else _from_uri(text)))
@@ -98,17 +108,16 @@ def default_path(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("AIRFLOW_HOME") or "~/airflow").expanduser() / FILE
 
 
-def default_url(environ: Mapping[str, str]) -> str:
+def file_url(environ: Mapping[str, str]) -> str:
     """URL of :func:`default_path`."""
     return _sqlite(str(default_path(environ).absolute()))
 
 
 def url_from_connection(
-    *,
     conn_type: str,
     host: str | None = None,
-    schema: str | None = None,
     port: int | None = None,
+    schema: str | None = None,
     login: str | None = None,
     password: str | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -118,7 +127,7 @@ def url_from_connection(
     :param host: of PostgreSQL; of SQLite the absolute path of the file.
     :param schema: name of the database; of SQLite the path, where the host is empty.
     :param extra: options of PostgreSQL's client library, such as ``sslmode``.
-    :raises LedgerUnavailable: when it cannot be used, unknown extras included; nothing of it is repeated but
+    :raises NoLedger: when it cannot be used, unknown extras included; nothing of it is repeated but
         type and names of extras.
     """
     kind = conn_type.lower()
@@ -144,8 +153,8 @@ def _sqlite(path: str) -> str:
     return sa.URL.create("sqlite", database=path).render_as_string(hide_password=False)
 
 
-def _unusable(problem: str) -> LedgerUnavailable:
-    return LedgerUnavailable(f"connection {CONNECTION!r}: {problem}")
+def _unusable(problem: str) -> NoLedger:
+    return NoLedger(f"connection {CONN_ID!r}: {problem}")
 
 
 def _from_json(text: str) -> dict[str, Any]:
@@ -188,6 +197,15 @@ def _from_uri(text: str) -> dict[str, Any]:
     except (ValueError, TypeError):
         pass
     raise _unusable("its URI cannot be read; expected postgres://login:password@host:port/database")
+
+
+def _check_executor(executor: str) -> None:
+    several = _beyond_one_machine(executor)
+    if several:
+        raise NoLedger(
+            f"a SQLite ledger is one machine's, and {several} runs tasks on several: what one of them has "
+            f"billed another would bill again. Name a PostgreSQL database in the connection {CONN_ID!r}"
+        )
 
 
 def _beyond_one_machine(executor: str) -> str:

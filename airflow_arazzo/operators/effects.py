@@ -10,10 +10,17 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from airflow_arazzo.ledger.book import Book
 from airflow_arazzo.ledger.keys import Identity
-from airflow_arazzo.ledger.location import CONN_ID, default_url, url_from_connection
+from airflow_arazzo.ledger.location import (
+    CONN_ID,
+    default_url,
+    environment_url,
+    store_at,
+    url_from_connection,
+)
 from airflow_arazzo.ledger.store import Store
 
 _PERIODIC = frozenset({"scheduled", "backfill"})
@@ -22,27 +29,36 @@ _PERIODIC = frozenset({"scheduled", "backfill"})
 def open_book() -> Book:
     """The ledger: the database of connection ``arazzo_ledger``, else a SQLite file of its own.
 
-    :raises NoLedger: when there is no such connection and the executor's machines could not share a file.
+    :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
+        may run on several machines.
     """
+    return Book(_store(_url(), conf.get("core", "executor")))
+
+
+def _url() -> str:
+    """The ledger's URL, with its password."""
     try:
         found = BaseHook.get_connection(CONN_ID)
     except AirflowNotFoundException:
-        return Book(_store(default_url(os.environ, conf.get("core", "executor"))))
+        return environment_url(os.environ) or default_url(os.environ, conf.get("core", "executor"))
     url = url_from_connection(
-        found.conn_type or "",
-        found.host or "",
-        found.port,
-        found.schema or "",
-        found.login or "",
-        found.password or "",
+        conn_type=found.conn_type or "",
+        host=found.host,
+        schema=found.schema,
+        port=found.port,
+        login=found.login,
+        password=found.password,
+        extra=found.extra_dejson,
     )
-    return Book(_store(url))
+    if found.password:
+        mask_secret(found.password)
+    return url
 
 
 @cache
-def _store(url: str) -> Store:
+def _store(url: str, executor: str) -> Store:
     """One store for each database and process."""
-    return Store(url)
+    return store_at(url, executor)
 
 
 def identity_of(context: Any, namespace: str, stated: str = "") -> Identity:
@@ -55,14 +71,18 @@ def identity_of(context: Any, namespace: str, stated: str = "") -> Identity:
     :param namespace: DAG id and group path.
     :param stated: a period or anything else that the DAG's author gives as ``identity``.
     """
+    index = getattr(context["ti"], "map_index", -1)
+    # Mapped tasks are told apart by their place in the list. A list that has changed meanwhile shows as
+    # another request for the same effect, and stops the task, unless ``identity`` names the row.
+    row = f"map {index}" if isinstance(index, int) and index >= 0 and not stated else ""
     if stated:
         return Identity(namespace, f"stated {stated}")
     run = context["dag_run"]
     kind = str(getattr(run.run_type, "value", run.run_type))
     start, end = run.data_interval_start, run.data_interval_end
     if kind in _PERIODIC and start is not None and end is not None:
-        return Identity(namespace, f"{_utc(start)}/{_utc(end)}")
-    return Identity(namespace, f"run {run.run_id}")
+        return Identity(namespace, f"{_utc(start)}/{_utc(end)}", row)
+    return Identity(namespace, f"run {run.run_id}", row)
 
 
 def _utc(moment: Any) -> str:

@@ -124,7 +124,10 @@ class _Members:
         return tuple(dict.fromkeys(source for source in found if source))
 
     def waits(self) -> bool:
-        return bool(self.inner) or any(step.on_success or step.on_failure for step in self.own)
+        """Whether there are retries or loops in it; jumps that lead out of it never wait."""
+        names = {step.id for step in self.own}
+        actions = [a for step in self.own for a in (*step.on_success, *step.on_failure)]
+        return bool(self.inner) or any(a.type == "retry" or a.step in names for a in actions)
 
     def has_secret_outputs(self) -> bool:
         return any(step.secret_outputs for step in (*self.own, *self.guests))

@@ -10,11 +10,12 @@ from typing import Any, Literal, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
-    AirflowException,
     AirflowFailException,
+    AirflowNotFoundException,
     AirflowRescheduleException,
     AirflowSkipException,
 )
+from airflow.sdk.log import mask_secret
 
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
@@ -22,15 +23,20 @@ from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.machine import Done, Machine, Wait, begin, workflow_outputs
 from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.preflight import CannotRun, check_requests
-from airflow_arazzo.engine.run import check_credentials, drive, secret_inputs
+from airflow_arazzo.engine.run import Exchange, check_credentials, drive, secret_inputs
 from airflow_arazzo.engine.state import State
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.hooks.arazzo import ArazzoHook
+from airflow_arazzo.ledger.exchange import LedgeredExchange
+from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators.effects import identity_of, open_book
+from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.pause import Pause
+from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
 from airflow_arazzo.operators.story import Story, told_sender
 from airflow_arazzo.operators.upstream import Upstream
 from airflow_arazzo.plan.model import Plan
@@ -48,7 +54,7 @@ class ArazzoStepOperator(BaseOperator):
     has echoed one; outputs that are credentials themselves are encrypted.
 
     A task that can send a request that is not safe to repeat is never retried by Airflow, whatever
-    ``retries`` says.
+    ``retries`` says, unless its requests go through the ledger, which knows what took effect.
 
     :param plan: the compiled workflow.
     :param component: the steps to run.
@@ -57,9 +63,11 @@ class ArazzoStepOperator(BaseOperator):
     :param use_params: whether inputs that are not given come from the run's params.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
     :param publish_each: whether outputs of the workflow are XComs of their own, too, by their names.
+    :param ledger: whether requests that change something go through the ledger.
+    :param identity: what the run is for, where that is neither its data interval nor itself. (templated)
     """
 
-    template_fields: Sequence[str] = ("inputs", "plan_digest")
+    template_fields: Sequence[str] = ("inputs", "identity", "plan_digest")
     template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - as BaseOperator declares it
     ui_color = "#d7e8ff"
 
@@ -73,8 +81,15 @@ class ArazzoStepOperator(BaseOperator):
         use_params: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
         publish_each: bool = False,
+        ledger: bool = False,
+        identity: str = "",
         **kwargs: Any,
     ) -> None:
+        if ledger:
+            # A killed worker is nobody's fault: its task comes back by itself, and the ledger knows what
+            # it had sent.
+            kwargs.setdefault("retries", RETRIES)
+            kwargs.setdefault("retry_policy", ArazzoRetryPolicy())
         super().__init__(**kwargs)
         self.plan = plan
         self.component = component
@@ -85,7 +100,9 @@ class ArazzoStepOperator(BaseOperator):
         self.publish_each = publish_each
         # Airflow makes a new version of a DAG when a template field changes: so a new plan is one.
         self.plan_digest = plan.digest
-        if not component.needs.only_safe:
+        self.ledger = ledger
+        self.identity = identity
+        if not ledger and not component.needs.only_safe:
             # Airflow repeats a task whose worker died without asking anyone. A request that may have
             # taken effect must not be repeated like that, so such tasks are never retried by Airflow.
             self.retries = 0
@@ -108,9 +125,12 @@ class ArazzoStepOperator(BaseOperator):
         story.begin(self.plan.root, self.component.steps, start)
         try:
             machine, connections = self._machine(context, start, upstream, story)
-        except (InvalidInputs, NotSent, CannotRun, exchange.NoEncryption) as error:
+        except (InvalidInputs, NotSent, CannotRun, NoEncryption, AirflowNotFoundException) as error:
             raise AirflowFailException(story.safe(f"Nothing was sent. {_explained(error)}")) from None
-        result = asyncio.run(self._drive(machine, connections, story))
+        try:
+            result = asyncio.run(self._drive(context, machine, connections, story))
+        except LedgerUnavailable as error:
+            raise StepFailed(story.safe(f"Nothing was sent. {error}")) from None
         if isinstance(result, Wait):
             self._give_back_slot(context, machine, result)
         return self._finish(context, machine, result, story)
@@ -132,7 +152,7 @@ class ArazzoStepOperator(BaseOperator):
         story.hide(check_credentials(self.plan, connections))
         if needs.encrypts:
             exchange.check_encryption()
-        state = Pause(context).load(self.plan) if needs.waits else None
+        state = Pause(context).load(self.plan) if self._may_pause() else None
         if state is None:
             state = self._fresh_state(context, start, upstream)
             if is_first:
@@ -144,6 +164,7 @@ class ArazzoStepOperator(BaseOperator):
             secrets=secrets,
             within=frozenset(self.component.steps),
             absent_text=self.absent_text,
+            ledger=self.ledger,
         )
         story.hide(machine.secret_values())
         return machine, connections
@@ -163,14 +184,42 @@ class ArazzoStepOperator(BaseOperator):
     # --- running ---------------------------------------------------------------------------------
 
     async def _drive(
-        self, machine: Machine, connections: Mapping[str, Connection], story: Story
+        self, context: Any, machine: Machine, connections: Mapping[str, Connection], story: Story
     ) -> Done | Wait:
-        async with Transport() as transport:
+        async with Transport(on_secret=mask_secret) as transport:
             send = told_sender(transport, self.plan, connections, machine, story)
-            result = await drive(machine, send, longest_wait=LONGEST_SLEEP)
+            if self.ledger and not self.component.needs.only_safe:
+                send = self._ledgered(context, send, connections, story)
+            while True:
+                try:
+                    result = await drive(machine, send, longest_wait=LONGEST_SLEEP)
+                    break
+                except EffectUnderWay as busy:
+                    machine.put_off(busy.seconds, str(busy))
         story.hide(machine.secret_values())
         story.tell(machine.events)
         return result
+
+    def _ledgered(
+        self, context: Any, send: Exchange, connections: Mapping[str, Connection], story: Story
+    ) -> LedgeredExchange:
+        """The exchange with the ledger in front of it."""
+        group = self.task_id[: len(self.task_id) - len(self.component.name)].rstrip(".")
+        namespace = f"{self.dag_id}.{group}" if group else self.dag_id
+        ti = context["ti"]
+        return LedgeredExchange(
+            send,
+            open_book(),
+            identity_of(context, namespace, self.identity),
+            self.plan,
+            connections,
+            attempt=f"{context['dag_run'].run_id} {self.task_id} try {ti.try_number}",
+            secrets=lambda: story.hidden,
+        )
+
+    def _may_pause(self) -> bool:
+        """Whether the task may have given its slot back: it waits, or the ledger told it to come later."""
+        return self.component.needs.waits or (self.ledger and not self.component.needs.only_safe)
 
     # --- after -----------------------------------------------------------------------------------
 
@@ -195,7 +244,7 @@ class ArazzoStepOperator(BaseOperator):
             ti.xcom_push(exchange.FINISHED, exchange.finished_to_xcom(state.finished))
         if self.component.tells:
             ti.xcom_push(exchange.NEXT_STEP, done.next_step)
-        if self.component.needs.waits:
+        if self._may_pause():
             Pause(context).forget()
         story.end(outputs, done.next_step if done.status == "left" else "")
         return outputs
@@ -239,9 +288,9 @@ class ArazzoStepOperator(BaseOperator):
 
     def _fail(self, failure: Failure, ended_by: str, story: Story) -> NoReturn:
         message = story.safe(f"{failure}{f'; ended by action {ended_by!r}' if ended_by else ''}")
-        if self.component.needs.only_safe and not ended_by:
-            raise AirflowException(message)
-        # The document has ended the run, or a request may have taken effect: no retry, whatever is set.
+        if not ended_by and may_retry(failure, only_safe=self.component.needs.only_safe, ledger=self.ledger):
+            raise StepFailed(message, failure)
+        # The document has ended the run, or a repetition could not help or could do harm.
         raise AirflowFailException(message)
 
 

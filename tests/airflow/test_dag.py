@@ -398,7 +398,7 @@ def test_stored_form(document: Path) -> None:
     assert again.dag_id == "w"
     assert list(again.params) == ["much"]
     task = again.get_task("a")
-    assert task.template_fields == ["inputs", "plan_digest"] or tuple(task.template_fields) == (
+    assert task.template_fields == ["inputs", "identity", "plan_digest"] or tuple(task.template_fields) == (
         "inputs",
         "plan_digest",
     )

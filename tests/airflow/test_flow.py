@@ -94,6 +94,23 @@ def test_steps_that_nothing_leads_to_do_not_run(workflow_dag: Any, run_dag: Any,
     assert api.paths == ["/a"]
 
 
+def test_the_documentation_names_steps_that_nothing_leads_to(workflow_dag: Any) -> None:
+    steps = [{"stepId": "a", "onSuccess": [end("done")]}, {"stepId": "b"}]
+    (line,) = [
+        text
+        for text in workflow_dag(workflow("w", *steps), operations=ABC).doc_md.splitlines()
+        if "nothing leads to this step" in text
+    ]
+    assert "`b`" in line
+
+
+def test_no_connection(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    dag = workflow_dag(workflow("w", {"stepId": "a"}), operations=ABC, connections={"api": "no_such_api"})
+    ran = run(run_dag, dag, api)
+    assert ran.states == {"a": "failed"}
+    assert "Nothing was sent. The conn_id `no_such_api` isn't defined" in ran.log
+
+
 # --- retries and loops ------------------------------------------------------------------------------
 
 

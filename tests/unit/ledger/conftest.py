@@ -88,17 +88,27 @@ class Bench:
         """One attempt at the step by a process of its own."""
         request = request or self.request()
         step = step or self.step(self.call(request.method, idempotency=key))
-        exchange = LedgeredExchange(
+        exchange = self.exchange(send, step, identity)
+        return asyncio.run(exchange(self.send(step, request, visit=visit, again=again)))
+
+    def exchange(
+        self, send: Scripted, step: Step | None = None, identity: Identity | None = None
+    ) -> LedgeredExchange:
+        return LedgeredExchange(
             send,
             self.book,
             identity or Identity("dag", "2026-01-01"),
-            self.plan(step),
+            self.plan(step or self.step()),
             {"api": self.connection},
             attempt="try 1",
             secrets=lambda: self.secrets,
             pauses=(0.0,),
         )
-        return asyncio.run(exchange(Send(request, step, ("bill", "charge"), visit, again)))  # type: ignore[arg-type]
+
+    def send(
+        self, step: Step | None = None, request: Request | None = None, *, visit: int = 1, again: bool = False
+    ) -> Send:
+        return Send(request or self.request(), step or self.step(), ("bill", "charge"), visit, again)
 
     def outcome(self) -> str:
         [entry] = self.store.entries()

@@ -1,0 +1,78 @@
+"""When Airflow runs a task again, and after how long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_arazzo.engine.journal import Failure
+from airflow_arazzo.engine.outcomes import FINAL
+from airflow_arazzo.ledger.model import LedgerUnavailable
+
+RETRIES = 3
+"""Retries of a task whose worker died, whose request could not be sent, or may safely be sent again."""
+
+LONGEST_DELAY = 300.0
+"""Seconds between two attempts, at most."""
+
+_PASSING = frozenset({"not-sent", "no-response", "criteria"})
+"""Codes of failures that may pass by themselves, as far as the request's fate allows a repetition."""
+
+
+class StepFailed(AirflowException):
+    """A step failed, and repeating it is safe.
+
+    :param failure: what happened.
+    """
+
+    def __init__(self, message: str, failure: Failure | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+def may_retry(failure: Failure, *, only_safe: bool, ledger: bool) -> bool:
+    """Whether Airflow may run a task again.
+
+    :param only_safe: whether all requests of the task are safe to repeat.
+    :param ledger: whether the ledger keeps effects from being repeated.
+    """
+    if failure.code == LedgerUnavailable.code:
+        return ledger
+    if failure.code in FINAL:
+        return False
+    if only_safe:
+        return True
+    if not ledger:
+        return False
+    return failure.code in _PASSING and failure.fate in ("not-sent", "unknown")
+
+
+class ArazzoRetryPolicy(RetryPolicy):
+    """Retries what may pass, later each time; anything unforeseen goes by the task's own settings.
+
+    Failures that must not be repeated never come here: they end the task at once.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
+    ) -> RetryDecision:
+        """How to go on after an exception. Never raises: Airflow would then retry as if nothing was said."""
+        try:
+            if not isinstance(exception, StepFailed):
+                return RetryDecision.default()
+            delay = min(LONGEST_DELAY, 2.0 ** min(try_number, 12))
+            return RetryDecision.retry(delay=timedelta(seconds=delay), reason="the step may be repeated")
+        except Exception:
+            return RetryDecision.fail()
+
+    def serialize(self) -> dict[str, Any]:
+        """The policy for the serialised DAG: it has no settings."""
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> ArazzoRetryPolicy:
+        """The policy out of a serialised DAG."""
+        return cls()

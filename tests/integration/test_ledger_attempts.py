@@ -28,7 +28,9 @@ from airflow_arazzo.plan.compiler import Options, compile_workflow
 from airflow_arazzo.plan.model import OperationCall, Plan, Source, Step, Workflow
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT, GRACE = 2.0, 2.0
+TIMEOUT, GRACE = 3.0, 4.0
+"""Seconds; short, since a killed process is waited for as long."""
+
 PATH = ("bill", "order")
 SPECS = ROOT / "specs"
 TOP_UP = SPECS / "arazzo" / "amberflo-meter-usage-and-topup-prepaid-workflow.yml"
@@ -50,7 +52,7 @@ def order_once(book: Book, url: str, key: str, run: str) -> str:
     call = OperationCall("api", "order", "POST", "/payments-pricing-amberflo-customer-prepaid")
     step = Step("order", call)
     plan = Plan("bill", {"bill": Workflow("bill", (step,))}, {"api": Source("api")})
-    connection = Connection(id="api", base_url=url, timeout=TIMEOUT)
+    connection = Connection(id="api", base_url=url)
     headers = (("Content-Type", "application/json"), ("X-API-KEY", key))
     request = Request("api", "POST", call.path, (), headers, b'{"customerId":"c","amount":10}')
     sent: list[str] = []
@@ -133,7 +135,7 @@ def connections_to(url: str, keys: dict[str, str]) -> dict[str, Connection]:
 
 def serve(ledger: str, url: str, key: str) -> None:
     """Order when told to: every line is a run and the time at which to begin."""
-    book = Book(Store(ledger), grace=GRACE)
+    book = Book(Store(ledger))
     print("ready", flush=True)
     for line in sys.stdin:
         job = json.loads(line)

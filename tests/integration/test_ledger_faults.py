@@ -25,7 +25,8 @@ from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.plan.model import Idempotency, OperationCall, Plan, Source, Step, Workflow
 from sandbox.testing import RunningSandbox, running_sandbox
 
-TIMEOUT = 0.3
+TIMEOUT, IMPATIENT = 10.0, 0.3
+"""Seconds for a request, and for one that is to time out."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ FAULTS: dict[str, Fault] = {
     "303 after the effect": {"action": "error", "when": "after", "status": 303},
     "307 elsewhere": {"action": "redirect", "location": "http://127.0.0.1:9/"},
     "429 with Retry-After": {"action": "rate_limit", "retry_after": 1},
-    "time-out after the effect": {"action": "delay", "when": "after", "seconds": TIMEOUT * 3},
+    "time-out after the effect": {"action": "delay", "when": "after", "seconds": IMPATIENT * 3},
     "truncated body": {"action": "truncate"},
     "wrong content type": {"action": "content_type", "when": "after"},
 }
@@ -165,13 +166,14 @@ class Scene:
     def __init__(self, sandbox: RunningSandbox, file: Path) -> None:
         self.sandbox = sandbox
         self.clock = Clock(sandbox)
+        self.timeout = TIMEOUT
         self.store = Store(f"sqlite:///{file}", clock=self.clock)
 
     def attempt(self, kind: Kind) -> Response:
         call = OperationCall("api", "call", kind.method, kind.path, idempotency=kind.key)
         step = Step("call", call)
         plan = Plan("bill", {"bill": Workflow("bill", (step,))}, {"api": Source("api")})
-        connection = Connection(id="api", base_url=self.sandbox.url, timeout=TIMEOUT)
+        connection = Connection(id="api", base_url=self.sandbox.url, timeout=self.timeout)
         headers = (
             ("Content-Type", kind.content_type),
             ("X-API-KEY", self.sandbox.amberflo_key),
@@ -235,8 +237,10 @@ def test_fault(scene: Scene, fault: str, name: str) -> None:
         sandbox.refuse_connections(0.5)
     else:
         sandbox.add_fault(**FAULTS[fault])
+    scene.timeout = IMPATIENT if fault.startswith("time-out") else TIMEOUT
     with suppress(TransportError):
         scene.attempt(kind)
+    scene.timeout = TIMEOUT
     assert (scene.outcome(), scene.effects(kind)) == (expected, before)
     sandbox.clear_faults()
     if fault == "connection refused":

@@ -29,7 +29,7 @@ from airflow_arazzo.ledger.model import Description, Entry, Outcome, Permission
 from airflow_arazzo.ledger.store import Store
 from sandbox.testing import RunningSandbox, running_sandbox
 from tests.integration import test_ledger_attempts as attempts
-from tests.integration.test_ledger_attempts import GRACE, PATH, ROOT, order_once
+from tests.integration.test_ledger_attempts import PATH, ROOT, order_once
 
 RACES = 200
 POSTGRESQL = os.environ.get("ARAZZO_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test")
@@ -106,7 +106,7 @@ def racers(request: pytest.FixtureRequest, ledger: str, sandbox: RunningSandbox)
     if request.param == "threads":
         store = Store(ledger)
         with ThreadPoolExecutor(2) as pool:
-            yield threads(pool, Book(store, grace=GRACE), sandbox)
+            yield threads(pool, Book(store), sandbox)
         store.close()
         return
     workers = [Worker("serve", ledger, sandbox.url, sandbox.amberflo_key) for _ in range(2)]
@@ -182,7 +182,7 @@ def test_without_compare_and_set_there_are_duplicates(
     else:
         monkeypatch.setattr("airflow_arazzo.ledger.store._compare_and_set", lambda *given: True)
     with ThreadPoolExecutor(2) as pool:
-        race = threads(pool, Book(store, grace=GRACE), sandbox)
+        race = threads(pool, Book(store), sandbox)
         for number in range(20):
             race(f"run-{number}", 0.0)
     assert len(sandbox.ledger("amberflo.prepaid.created")) > 20

@@ -364,3 +364,26 @@ def test_who_is_cancelled_after_the_response_still_writes(bench: Any, scripted: 
 
     asyncio.run(cancelled())
     assert bench.outcome() == "effect"
+
+
+def test_who_is_cancelled_while_the_ledger_is_away_still_writes(
+    bench: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(bench, "replace", 1)
+
+    async def cancelled() -> None:
+        exchange = bench.exchange(scripted(OK))
+        exchange._pauses = (30.0,)
+        task = asyncio.ensure_future(exchange(bench.send()))
+        real = asyncio.sleep
+
+        async def sleep(seconds: float) -> None:
+            task.cancel()
+            await real(seconds)
+
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert bench.outcome() == "effect"

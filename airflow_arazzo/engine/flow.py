@@ -147,6 +147,8 @@ class Flow:
                 if self._retry(step, index, failure, exchange, scope, outputs):
                     return
                 continue
+            if failure.fate == "unknown" and not outcomes.may_resend(step):
+                break  # what may have been billed must not be billed another way
             frame.retry = None
             named = f"failure action {action.name or action.type!r}: {_described(action)}"
             if action.type == "end":

@@ -130,7 +130,7 @@ class ArazzoStepOperator(BaseOperator):
         try:
             result = asyncio.run(self._drive(context, machine, connections, story))
         except LedgerUnavailable as error:
-            raise StepFailed(story.safe(f"Nothing was sent. {error}")) from None
+            raise StepFailed(story.safe(str(error))) from None
         if isinstance(result, Wait):
             self._give_back_slot(context, machine, result)
         return self._finish(context, machine, result, story)
@@ -150,7 +150,7 @@ class ArazzoStepOperator(BaseOperator):
         secrets = secret_inputs(self.plan, connections)
         story.hide(secrets.values())
         story.hide(check_credentials(self.plan, connections))
-        if needs.encrypts:
+        if needs.encrypts or self._may_pause():
             exchange.check_encryption()
         state = Pause(context).load(self.plan) if self._may_pause() else None
         if state is None:

@@ -1,0 +1,200 @@
+"""Running a task again: Airflow's retries, clears, and states that somebody set by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from fakes import Store, context
+from scripted import Answer, ScriptedApi, end, goto, retry, workflow
+
+ABC = ["POST /a", "POST /b", "POST /c", "POST /d"]
+
+
+def run(
+    run_dag: Any, dag: Any, api: ScriptedApi, conf: Mapping[str, Any] | None = None, **kwargs: Any
+) -> Any:
+    return run_dag(dag, conf, connections={"api": api.connection()}, **kwargs)
+
+
+# --- retries of Airflow's -----------------------------------------------------------------------------
+
+
+def retries(dag: Any) -> dict[str, int]:
+    return {task.task_id: task.retries for task in dag.tasks}
+
+
+def test_unsafe_tasks_have_no_retries(workflow_dag: Any) -> None:
+    steps = [{"stepId": name} for name in "abcdef"]
+    operations = ["GET /a", "POST /b", "PUT /c", "DELETE /d", "HEAD /e", "PATCH /f"]
+    dag = workflow_dag(workflow("w", *steps), operations=operations, default_args={"retries": 3})
+    assert retries(dag) == {"a": 3, "b": 0, "c": 0, "d": 0, "e": 3, "f": 0}
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (retry("again"), 3),
+        (retry("other", stepId="b"), 0),
+        (retry("flow", workflowId="unsafe"), 0),
+        (retry("flow", workflowId="safe"), 3),
+        ({"name": "leave", "type": "goto", "workflowId": "unsafe"}, 0),
+        ({"name": "leave", "type": "goto", "workflowId": "nested"}, 0),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_a_safe_step_whose_actions_send_unsafe_requests(
+    workflow_dag: Any, action: dict[str, Any], expected: int
+) -> None:
+    dag = workflow_dag(
+        workflow("w", {"stepId": "a", "onFailure": [action]}, {"stepId": "b"}),
+        workflow("unsafe", {"stepId": "c"}),
+        workflow("safe", {"stepId": "a"}),
+        workflow("nested", {"stepId": "call", "workflowId": "unsafe"}),
+        operations=["GET /a", "POST /b", "POST /c"],
+        default_args={"retries": 3},
+    )
+    assert retries(dag)["a"] == expected
+
+
+def test_calls_and_dependencies_count(workflow_dag: Any) -> None:
+    dag = workflow_dag(
+        workflow(
+            "w",
+            {"stepId": "a"},
+            {"stepId": "call", "workflowId": "safe"},
+            {"stepId": "pay", "workflowId": "unsafe"},
+        ),
+        workflow("unsafe", {"stepId": "c"}),
+        workflow("safe", {"stepId": "a"}),
+        operations=["GET /a", "POST /c"],
+        default_args={"retries": 3},
+    )
+    assert retries(dag) == {"a": 3, "call": 3, "pay": 0}
+    dag = workflow_dag(
+        workflow("w", {"stepId": "a"}, {"stepId": "b"}, dependsOn=["unsafe"]),
+        workflow("unsafe", {"stepId": "c"}),
+        operations=["GET /a", "GET /b", "POST /c"],
+        default_args={"retries": 3},
+    )
+    assert retries(dag) == {"a": 0, "b": 3}
+
+
+def test_safe_steps_are_retried_and_unsafe_ones_are_not(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi
+) -> None:
+    from datetime import timedelta
+
+    dag = workflow_dag(workflow("w", {"stepId": "a"}, {"stepId": "b"}), operations=["GET /a", "POST /b"])
+    dag.get_task("a").retries = 2
+    dag.get_task("a").retry_delay = timedelta(0)
+    api.answer("/a", 500, 503, 200)
+    api.answer("/b", 500)
+    ran = run(run_dag, dag, api)
+    assert ran.states == {"a": "success", "b": "failed"}
+    assert api.paths == ["/a"] * 3 + ["/b"]
+
+
+# --- after a clear, and by hand -----------------------------------------------------------------------
+
+
+def test_a_task_that_somebody_marked_as_successful(
+    workflow_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(api.connection()))
+    body = {"contentType": "application/json", "payload": {"n": "$steps.a.outputs.n"}}
+    steps = [
+        {
+            "stepId": "a",
+            "outputs": {"n": "$response.body#/n"},
+            "onSuccess": [goto("x", "c", "$statusCode == 202")],
+        },
+        {"stepId": "b", "requestBody": body},
+        {"stepId": "c"},
+    ]
+    task = workflow_dag(workflow("w", *steps), operations=ABC).get_task("b")
+    with pytest.raises(AirflowFailException, match="not said which step follows"):
+        task.execute(context(Store(), states={"a": "success"}))
+    next_step = {("a", "next_step"): "b"}
+    with pytest.raises(AirflowFailException, match="has no outputs"):
+        task.execute(context(Store(), states={"a": "success"}, xcoms=next_step))
+    assert api.paths == []
+    with pytest.raises(AirflowSkipException):
+        task.execute(context(Store(), states={"a": "skipped"}, xcoms=next_step))
+    task.execute(
+        context(Store(), states={"a": "success"}, xcoms={**next_step, ("a", "return_value"): {"n": 1}})
+    )
+    assert api.bodies == ['{"n":1}']
+
+
+def test_another_way_after_a_clear(
+    workflow_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi
+) -> None:
+    """a → b → c → d, then a is cleared and jumps to e: what c said once does not make d run."""
+    steps = [
+        {
+            "stepId": "a",
+            "onSuccess": [goto("far", "e", "$statusCode == 202"), goto("near", "d", "$statusCode == 203")],
+        },
+        {"stepId": "b"},
+        {"stepId": "c", "onSuccess": [goto("over", "e", "$statusCode == 202")]},
+        {"stepId": "d", "onSuccess": [end("paid")]},
+        {"stepId": "e"},
+    ]
+    dag = workflow_dag(workflow("w", *steps), operations=[*ABC, "POST /e"])
+    assert {task.task_id: task.trigger_rule.value for task in dag.tasks} == {
+        "a": "all_success",
+        "b": "none_failed_min_one_success",
+        "c": "all_success",
+        "d": "none_failed_min_one_success",
+        "e": "none_failed_min_one_success",
+    }
+    api.answer("/a", 200, 202)
+    first = run(run_dag, dag, api)
+    assert api.paths == ["/a", "/b", "/c", "/d"]
+    assert first.xcom("c", "next_step") == "d"
+    api.requests.clear()
+    second = clear_and_run(first, dag, "a")
+    assert api.paths == ["/a", "/e"]
+    assert second.xcom("c", "next_step") == "d"
+    assert second.states == {"a": "success", "b": "skipped", "c": "skipped", "d": "skipped", "e": "success"}
+
+
+def test_a_clear_in_the_middle(workflow_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi) -> None:
+    """A failed step is cleared: the steps before it are not run again, the steps after it are."""
+    body = {"contentType": "application/json", "payload": {"n": "$steps.a.outputs.n"}}
+    steps = [
+        {"stepId": "a", "outputs": {"n": "$response.body#/n"}},
+        {"stepId": "b", "requestBody": body},
+        {"stepId": "c"},
+    ]
+    dag = workflow_dag(workflow("w", *steps), operations=ABC)
+    api.answer("/a", {"n": 7})
+    api.answer("/b", 404, 200)
+    first = run(run_dag, dag, api)
+    assert first.states == {"a": "success", "b": "failed", "c": "upstream_failed"}
+    second = clear_and_run(first, dag, "b")
+    assert second.state == "success"
+    assert api.paths == ["/a", "/b", "/b", "/c"]
+    assert api.bodies[2] == '{"n":7}'
+
+
+def test_a_loop_begins_afresh_after_a_clear(
+    workflow_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi
+) -> None:
+    again = goto("more", "a", "$response.body#/done == false")
+    dag = workflow_dag(workflow("w", {"stepId": "a", "onSuccess": [again]}), operations=["GET /a"])
+    waiting = Answer(200, {"done": False}, {"Retry-After": "0"})
+    api.answer("/a", waiting, waiting, 404, waiting, {"done": True})
+    first = run(run_dag, dag, api)
+    assert first.states == {"a": "failed"}
+    assert "(visit 3)" in first.log
+    second = clear_and_run(first, dag, "a")
+    assert second.states == {"a": "success"}
+    assert "(visit 2)" in second.log
+    assert "(visit 3)" not in second.log
+    assert second.instances["a"].max_tries > first.instances["a"].max_tries

@@ -1,0 +1,140 @@
+"""Longer waits: the slot is given back, and the task goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from fakes import Store, context
+from scripted import Answer, ScriptedApi, goto, workflow
+
+
+def run(
+    run_dag: Any, dag: Any, api: ScriptedApi, conf: Mapping[str, Any] | None = None, **kwargs: Any
+) -> Any:
+    return run_dag(dag, conf, connections={"api": api.connection()}, **kwargs)
+
+
+@pytest.fixture
+def polling(workflow_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The task of a poll: ``GET /a`` until it says that it is done, with 30 s between two visits."""
+    monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(api.connection()))
+    again = goto("more", "a", "$response.body#/done == false")
+    steps = [
+        {"stepId": "a", "onSuccess": [again], "outputs": {"secretly": "$response.body#/n"}},
+        {"stepId": "b"},
+    ]
+    dag = workflow_dag(workflow("w", *steps), operations=["GET /a", "POST /b"], default_args={"retries": 3})
+    api.answer(
+        "/a", {"done": False, "n": "unmistakable-1"}, {"done": False, "n": "unmistakable-2"}, {"done": True}
+    )
+    return dag.get_task("a")
+
+
+def seconds_until(error: Any) -> float:
+    from datetime import UTC, datetime
+
+    return (error.reschedule_date - datetime.now(UTC)).total_seconds()
+
+
+def test_a_longer_wait_gives_the_slot_back(
+    polling: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    import airflow_arazzo.operators.step as module
+
+    store = Store()
+    with pytest.raises(AirflowRescheduleException) as slot:
+        polling.execute(context(store))
+    assert 25 < seconds_until(slot.value) <= 30
+    assert api.paths == ["/a"]
+    assert "unmistakable" not in json.dumps(store)
+    assert set(store["state"]) == {"max_tries", "state"}
+
+    # Too early: it waits again, and sends nothing.
+    with pytest.raises(AirflowRescheduleException):
+        polling.execute(context(store))
+    assert api.paths == ["/a"]
+
+    # Half a minute later: the second visit, and half a minute after that the third.
+    now = module.time.time()
+    monkeypatch.setattr(module.time, "time", lambda: now + 31)
+    with pytest.raises(AirflowRescheduleException):
+        polling.execute(context(store))
+    assert api.paths == ["/a", "/a"]
+    from airflow_arazzo.operators.pause import Pause
+
+    state = Pause(context(store)).load(polling.plan)
+    assert state is not None
+    assert state.frames[0].visits == {"a": 2}
+    monkeypatch.setattr(module.time, "time", lambda: now + 62)
+    assert polling.execute(context(store)) == {}
+    assert api.paths == ["/a"] * 3
+    assert store == {}
+
+
+def test_a_retry_continues_and_a_clear_begins_afresh(
+    polling: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    from airflow_arazzo.operators.pause import Pause
+
+    store = Store()
+    with pytest.raises(AirflowRescheduleException):
+        polling.execute(context(store, max_tries=3))
+    state = Pause(context(store, max_tries=3)).load(polling.plan)
+    assert state is not None
+    assert state.frames[0].visits == {"a": 1}
+    # Clearing raises max_tries.
+    assert Pause(context(store, max_tries=5)).load(polling.plan) is None
+    with pytest.raises(AirflowRescheduleException):
+        polling.execute(context(store, max_tries=5))
+    assert api.paths == ["/a", "/a"]
+    state = Pause(context(store, max_tries=5)).load(polling.plan)
+    assert state is not None
+    assert state.frames[0].visits == {"a": 1}
+
+
+def test_a_document_that_changed_while_the_task_waited(polling: Any) -> None:
+    import msgspec
+    from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+
+    from airflow_arazzo.operators.pause import Pause
+
+    store = Store()
+    with pytest.raises(AirflowRescheduleException):
+        polling.execute(context(store))
+    root = polling.plan.root
+    changed = msgspec.structs.replace(root, steps=root.steps[1:])
+    plan = msgspec.structs.replace(polling.plan, workflows={"w": changed})
+    with pytest.raises(AirflowFailException, match="has changed while the task waited"):
+        Pause(context(store)).load(plan)
+    store["state"]["state"] = "damaged"
+    with pytest.raises(AirflowFailException, match="cannot be read"):
+        Pause(context(store)).load(polling.plan)
+
+
+def test_no_key_no_waiting(polling: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a Fernet key the state could not be stored: that is said before anything is sent."""
+    from airflow.sdk.crypto import _NullFernet
+    from airflow.sdk.exceptions import AirflowFailException
+
+    monkeypatch.setattr("airflow_arazzo.operators.exchange.get_fernet", _NullFernet)
+    with pytest.raises(AirflowFailException, match=r"Nothing was sent.*fernet_key"):
+        polling.execute(context(Store()))
+    assert api.paths == []
+
+
+def test_reschedule_in_a_run(workflow_dag: Any, run_dag: Any, api: ScriptedApi, database: None) -> None:
+    """The same through Airflow's own task runner: the task is rescheduled, and has sent one request."""
+    again = goto("more", "a", "$response.body#/done == false")
+    dag = workflow_dag(workflow("w", {"stepId": "a", "onSuccess": [again]}), operations=["GET /a"])
+    api.answer("/a", Answer(200, {"done": False}, {"Retry-After": "6"}), {"done": True})
+    ran = run(run_dag, dag, api)
+    assert "giving the slot back until" in ran.log
+    assert ran.states == {"a": "success"}
+    assert api.paths == ["/a", "/a"]

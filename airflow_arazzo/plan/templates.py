@@ -90,6 +90,7 @@ class TemplateReader:
             if parsed is not None:
                 self.told(problems, at)
                 return self._noted(parsed, at)
+            self.told([problem for problem in problems if problem.code == "not-json"], at)
         return self.text(at)
 
     def value(self, at: Location, facts: SchemaFacts | None = None) -> Template:

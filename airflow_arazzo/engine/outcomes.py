@@ -12,10 +12,7 @@ from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.messages import NotSent, TransportError
 from airflow_arazzo.engine.scope import Exchange
 from airflow_arazzo.expression.criteria import Verdict
-from airflow_arazzo.plan.model import Action, OperationCall, Step
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that ask for nothing to be changed (RFC 9110, 9.2.1)."""
+from airflow_arazzo.plan.model import SAFE_METHODS, Action, OperationCall, Step
 
 IDEMPOTENT_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
 """Methods that may be sent again when the outcome is unknown (RFC 9110, 9.2.2)."""

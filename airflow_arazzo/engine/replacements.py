@@ -113,23 +113,12 @@ def _nodes(
     tree: ElementTree.ElementTree[ElementTree.Element], namespaces: dict[str, str], replacement: Replacement
 ) -> list[tuple[str, ElementTree.Element, str]]:
     """What an XPath finds: kind of node, the element that it is or belongs to, name of an attribute."""
-    import elementpath
-    from elementpath.xpath30 import XPath30Parser
-    from elementpath.xpath31 import XPath31Parser
+    from airflow_arazzo.expression.xpath import check_query, find_nodes
 
-    from airflow_arazzo.expression.xpath import check_query
-
-    prefixes = {prefix: uri for prefix, uri in namespaces.items() if prefix}
-    default: dict[str, Any] = {"default_namespace": namespaces[""]} if "" in namespaces else {}
     try:
         check_query(replacement.target, replacement.version)
-        if replacement.version == "xpath-10":
-            parser: Any = elementpath.XPath1Parser(namespaces=prefixes)
-        else:
-            kinds = {"xpath-20": elementpath.XPath2Parser, "xpath-30": XPath30Parser}
-            parser = kinds.get(replacement.version, XPath31Parser)(namespaces=prefixes, **default)
-        found = list(parser.parse(replacement.target).select(elementpath.XPathContext(tree)))
-    except (ValueError, TypeError, LookupError, ArithmeticError, elementpath.ElementPathError) as error:
+        found = find_nodes(tree, namespaces, replacement.target, replacement.version)
+    except ValueError as error:
         raise RequestError("bad-replacement", f"replacement target '{replacement.target}': {error}") from None
     if not found:
         raise _nowhere(replacement, "the XPath finds nothing")

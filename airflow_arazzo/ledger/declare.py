@@ -15,9 +15,8 @@ import msgspec
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.engine.media_type import is_json
-from airflow_arazzo.engine.outcomes import SAFE_METHODS
 from airflow_arazzo.plan.codec import encode_plan
-from airflow_arazzo.plan.model import Idempotency, OperationCall, Plan, Step
+from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Step
 
 REPEATABLE = Idempotency(place="header", name="")
 """A request that may be repeated at will, such as a query by POST: it goes without a key."""

@@ -12,7 +12,7 @@ import msgspec
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response
-from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS, SAFE_METHODS
+from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.run import Exchange
 from airflow_arazzo.engine.transport import DEFAULT_TIMEOUT
@@ -21,7 +21,7 @@ from airflow_arazzo.ledger.book import Book, outcome_of
 from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, protection, wire_key, with_key
 from airflow_arazzo.ledger.model import Description, LedgerUnavailable, Outcome, Permission, Replay
-from airflow_arazzo.plan.model import Idempotency, OperationCall, Plan, Step
+from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Step
 
 MAX_REQUEST_TEXT = 16 * 1024
 """Characters of a request that the ledger keeps for people."""

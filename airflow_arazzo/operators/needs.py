@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_arazzo.engine.outcomes import SAFE_METHODS
 from airflow_arazzo.expression.model import Expression
 from airflow_arazzo.plan.analysis import all_expressions, request_expressions, result_expressions
-from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow, WorkflowCall
+from airflow_arazzo.plan.model import SAFE_METHODS, OperationCall, Plan, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.templates import expressions
 
 

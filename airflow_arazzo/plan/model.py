@@ -16,6 +16,9 @@ from airflow_arazzo.expression.model import Criterion, Template
 FORMAT = 1
 """Version of this layout; a cached plan of another version is compiled anew."""
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that ask for nothing to be changed (RFC 9110, 9.2.1)."""
+
 Place = Literal["path", "query", "querystring", "header", "cookie"]
 Style = Literal[
     "simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from airflow_arazzo.description.arazzo import CriterionObject
 from airflow_arazzo.description.documents import Location, Report
-from airflow_arazzo.description.fields import lexeme, type_name
+from airflow_arazzo.description.fields import lexeme
 from airflow_arazzo.description.schemas import SchemaFacts
 from airflow_arazzo.expression.criteria import parse_criterion
 from airflow_arazzo.expression.json_text import parse_json_text
@@ -236,6 +236,7 @@ def expressions(node: Template | Criterion | Condition | None) -> Iterator[Expre
             yield from expressions(template)
         case Select(context):
             yield context
+            yield from expressions(node.query)
         case ObjectTemplate(members):
             for _, member in members:
                 yield from expressions(member)
@@ -258,8 +259,3 @@ def expressions(node: Template | Criterion | Condition | None) -> Iterator[Expre
                 yield from expressions(part)
         case _:
             return
-
-
-def describe(at: Location) -> str:
-    """A value's type for messages."""
-    return type_name(at.value)

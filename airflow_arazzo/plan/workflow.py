@@ -13,13 +13,10 @@ from airflow_arazzo.expression.model import Constant, Criterion, Expression, Tem
 from airflow_arazzo.plan import credentials
 from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
-from airflow_arazzo.plan.model import Action, OperationCall, Server, Step, WorkflowCall
+from airflow_arazzo.plan.model import SAFE_METHODS, Action, OperationCall, Server, Step, WorkflowCall
 from airflow_arazzo.plan.operations import Target
 from airflow_arazzo.plan.requests import RequestReader
 from airflow_arazzo.plan.templates import TemplateReader
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods without effects (RFC 9110, 9.2.1)."""
 
 WorkflowKey = Callable[[DocumentScope, WorkflowObject], str]
 

@@ -1239,6 +1239,14 @@ def test_with_a_ledger_and_a_key_an_unknown_outcome_is_retried(compiled: Compile
     assert play(keyed(plan), script).steps == ["a"]
 
 
+@pytest.mark.parametrize("outcome", [answer(500), OutcomeUnknown("reset")], ids=str)
+def test_an_unknown_outcome_is_not_billed_another_way(compiled: Compile, outcome: Outcome) -> None:
+    played = play(keyed(once(compiled, "start")), {"a": [outcome] * 9}, ledger=True)
+    assert set(played.steps) == {"a"}
+    assert len(played.steps) > 1
+    assert played.done.status == "failed"
+
+
 def test_with_a_ledger_a_called_workflow_is_retried_and_the_ledger_answers(compiled: Compile) -> None:
     played = play(compiled(BILL.format(extra="")), {"check": [answer(404)]}, ledger=True)
     assert played.steps == ["look", "charge", "check", "look", "charge", "check", "z"]

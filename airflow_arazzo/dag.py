@@ -43,8 +43,8 @@ class ArazzoDag(DAG):
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
         scheduled and backfilled runs, and the run itself of all others.
-    :param ledger: whether requests that change something go through the ledger. Off by default as long as
-        a step that a retry runs once more cannot be told from its first run by its key.
+    :param ledger: whether requests that change something go through the ledger, which keeps them from
+        having their effect twice. Without it, running a task again by hand sends its requests again.
     :param pool: the pool of all tasks; it wins over ``default_args``.
     :raises BrokenDocument: when the document does not compile.
     :raises MissingInputs: for a schedule without values for all required inputs.
@@ -65,7 +65,7 @@ class ArazzoDag(DAG):
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
         identity: str = "",
-        ledger: bool = False,
+        ledger: bool = True,
         pool: str | None = None,
         **kwargs: Any,
     ) -> None:

@@ -43,8 +43,8 @@ class ArazzoTaskGroup(TaskGroup):
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
         scheduled and backfilled runs, and the run itself of all others.
-    :param ledger: whether requests that change something go through the ledger. Off by default as long as
-        a step that a retry runs once more cannot be told from its first run by its key.
+    :param ledger: whether requests that change something go through the ledger, which keeps them from
+        having their effect twice. Without it, running a task again by hand sends its requests again.
     :raises BrokenDocument: when the document does not compile.
     :raises UnknownName: for inputs or connections that the workflow does not have.
     """
@@ -63,7 +63,7 @@ class ArazzoTaskGroup(TaskGroup):
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
         identity: str = "",
-        ledger: bool = False,
+        ledger: bool = True,
         **kwargs: Any,
     ) -> None:
         try:

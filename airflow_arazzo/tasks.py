@@ -66,7 +66,7 @@ def build_tasks(
     use_params: bool,
     absent_text: Literal["fail", "empty"],
     publish_each: bool = False,
-    ledger: bool = False,
+    ledger: bool = True,
     identity: str = "",
 ) -> dict[str, ArazzoStepOperator]:
     """Make the tasks of a workflow in the DAG or task group that is being built, and join them.

@@ -84,7 +84,7 @@ class Flow:
             self._begin_helper(retry, retry.helper)
             return None
         step = stack.step()
-        if not again and (retry is None or retry.step != step.id):
+        if not again and retry is None:
             frame.visits[step.id] = frame.visits.get(step.id, 0) + 1
         if isinstance(step.call, OperationCall):
             return step

@@ -17,6 +17,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     :param fate: what is known of the request: that it had no effect (``not-sent``), that the service
         refused it (``refused``), that it took effect (``effect``), or nothing (``unknown``).
     :param status: the response's status code, if there was a response.
+    :param retry_after: seconds that the service asks to wait before the next request; None when it does not.
     """
 
     code: str
@@ -25,6 +26,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
     fate: Literal["", "not-sent", "refused", "effect", "unknown"] = ""
     status: int | None = None
+    retry_after: float | None = None
 
     def __str__(self) -> str:
         where = f"step {self.step!r}: " if self.step else ""

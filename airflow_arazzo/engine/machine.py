@@ -42,7 +42,8 @@ class Send(msgspec.Struct, frozen=True):
     """Send this request.
 
     :param path: where in the run: workflow and step of every activation, outermost first.
-    :param visit: the how-manieth time the step is begun, from 1; a retry is the same visit.
+    :param visit: the how-manieth time the step is begun, from 1; a retry is the same visit, and what runs
+        before one is told apart by its path.
     :param again: whether it was asked for before and the machine never heard what came of it, because it
         was restored from its state. Who cannot find out must not send it unless it may be repeated.
     """
@@ -167,7 +168,7 @@ class Machine:
 
     def _send(self, step: Step, *, again: bool) -> Send | None:
         """Ask for the request of a step; None when it cannot be built."""
-        call, frame = step.call, self._stack.frame
+        call = step.call
         assert isinstance(call, OperationCall)  # noqa: S101 - Flow.begin returns no other
         timeout = step.timeout_ms / 1000 if step.timeout_ms is not None else None
         try:
@@ -179,7 +180,7 @@ class Machine:
             self._settle()
             return None
         self.state.in_flight = True
-        self._sent = Send(request, step, self._stack.path(), frame.visits[step.id], again)
+        self._sent = Send(request, step, self._stack.path(), self._stack.visit(), again)
         return self._sent
 
     def _settle(self) -> None:
@@ -214,7 +215,8 @@ class Machine:
         status = exchange.response.status if exchange.response else None
         effect = bool(back and back.effect)
         failure = outcomes.response_failure(step, status, code, message, effect=effect, keyed=self._ledger)
-        self._fail(step, failure, exchange, outputs)
+        asked = outcomes.retry_delay(None, exchange, self._clock()) or None
+        self._fail(step, msgspec.structs.replace(failure, retry_after=asked), exchange, outputs)
 
     def _outputs(self, step: Step, scope: RunScope, called: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Outputs of a step, beside those of the workflow that it called; and why one cannot be had."""

@@ -97,13 +97,14 @@ def called_failure(step_id: str, workflow: str, failure: Failure, *, effect: boo
     """
     inner = f", step {failure.step!r}" if failure.step else ""
     message = f"workflow {workflow!r}{inner}: {failure.message}"
+    outer = msgspec.structs.replace(failure, message=message, step=step_id)
     if failure.code in FINAL:
-        return Failure(failure.code, message, step_id, failure.hint, failure.fate, failure.status)
+        return outer
     if effect:
         hint = failure.hint if failure.fate == "effect" else _TOOK_EFFECT_BEFORE
-        return Failure(failure.code, message, step_id, hint, "effect", failure.status)
+        return msgspec.structs.replace(outer, hint=hint, fate="effect")
     fate = failure.fate if failure.fate in ("not-sent", "refused") else ""
-    return Failure(failure.code, message, step_id, failure.hint, fate, failure.status)
+    return msgspec.structs.replace(outer, fate=fate)
 
 
 def ended(failure: Failure, ended_by: str) -> Failure:

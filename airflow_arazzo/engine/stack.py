@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from airflow_arazzo.engine.inputs import prepare_inputs
 from airflow_arazzo.engine.scope import Exchange, RunScope
-from airflow_arazzo.engine.state import Frame, Origin, Purpose, State
+from airflow_arazzo.engine.state import Frame, Origin, Purpose, Retry, State
 from airflow_arazzo.expression.evaluate import evaluate
 from airflow_arazzo.expression.model import ABSENT, Expression, Template
 from airflow_arazzo.plan.model import Plan, Step, Workflow
@@ -148,18 +148,24 @@ class Stack:
 
         What is visited again is told apart: ``STEP#3`` is the third visit of a step around others, and
         ``WORKFLOW#2`` a workflow to which a ``goto`` led back; ``STEP~2`` is its second retry, around a
-        workflow that runs before it. A retry by itself makes no difference.
+        workflow that runs before it, and ``STEP~2/OTHER`` is another step that runs before it. A retry by
+        itself makes no difference.
         """
         frames = self.state.frames
         inner = frames[-1]
-        if len(frames) == 1 and inner.origin is None:
+        if len(frames) == 1 and inner.origin is None and inner.retry is None:
             return inner.workflow, inner.step
         parts: list[str] = []
         for outer, frame in zip([None, *frames[:-1]], frames, strict=True):
             if outer is not None:
                 parts.append(_step_mark(outer, frame))
             parts.append(_workflow_mark(frame))
-        return *parts, inner.step
+        return *parts, _helper_mark(inner) or inner.step
+
+    def visit(self) -> int:
+        """The how-manieth visit of the step under way it is; what runs before a retry is not visited."""
+        frame = self.frame
+        return 1 if _helper_mark(frame) else frame.visits[frame.step]
 
 
 def _workflow_mark(frame: Frame) -> str:
@@ -168,8 +174,25 @@ def _workflow_mark(frame: Frame) -> str:
 
 
 def _step_mark(frame: Frame, inner: Frame) -> str:
-    visit = frame.visits.get(frame.step, 0)
-    mark = f"{frame.step}#{visit}" if visit > 1 else frame.step
+    """The step of an activation that another one is inside of."""
     if inner.purpose == "retry" and frame.retry:
-        return f"{mark}~{sum(frame.retry.used.values())}"
-    return mark
+        return _retry_mark(frame, frame.retry)
+    return _helper_mark(frame) or _visit_mark(frame, frame.step)
+
+
+def _helper_mark(frame: Frame) -> str:
+    """The step under way where it runs before the retry of another one; empty where it does not.
+
+    It is no visit, and not the same as when the workflow comes by: its effect is another one.
+    """
+    retry = frame.retry
+    return f"{_retry_mark(frame, retry)}/{frame.step}" if retry and retry.step != frame.step else ""
+
+
+def _retry_mark(frame: Frame, retry: Retry) -> str:
+    return f"{_visit_mark(frame, retry.step)}~{sum(retry.used.values())}"
+
+
+def _visit_mark(frame: Frame, step_id: str) -> str:
+    visit = frame.visits.get(step_id, 0)
+    return f"{step_id}#{visit}" if visit > 1 else step_id

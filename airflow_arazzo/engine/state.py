@@ -101,7 +101,7 @@ class Frame(msgspec.Struct, omit_defaults=True):
         name under which the machine holds the value.
     :param step: the step that is next or under way; empty before the first.
     :param outputs: outputs of steps that ran, by step id.
-    :param visits: how often each step was begun; retries do not count.
+    :param visits: how often each step was begun; retries do not count, nor does what runs before them.
     :param retry: the step that is being retried.
     :param origin: set once a ``goto`` led from another workflow, or from the beginning, to this one.
     :param effect: whether a request that must not be repeated was sent in it and not refused.

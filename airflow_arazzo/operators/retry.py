@@ -9,14 +9,13 @@ from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_arazzo.engine.journal import Failure
-from airflow_arazzo.engine.outcomes import FINAL
 from airflow_arazzo.ledger.model import LedgerUnavailable
 
 RETRIES = 3
 """Retries of a task whose worker died, whose request could not be sent, or may safely be sent again."""
 
 LONGEST_DELAY = 300.0
-"""Seconds between two attempts, at most."""
+"""Seconds between two attempts, at most, where the service does not ask for more."""
 
 _PASSING = frozenset({"not-sent", "no-response", "criteria"})
 """Codes of failures that may pass by themselves, as far as the request's fate allows a repetition."""
@@ -34,19 +33,18 @@ class StepFailed(AirflowException):
 
 
 def may_retry(failure: Failure, *, only_safe: bool, ledger: bool) -> bool:
-    """Whether Airflow may run a task again.
+    """Whether Airflow may run a task again: what may pass by itself, where a repetition cannot harm.
+
+    What the service has refused, or answered as the document does not want it, would fail again; whether to
+    ask again all the same is for the document's own ``retry`` actions to say.
 
     :param only_safe: whether all requests of the task are safe to repeat.
     :param ledger: whether the ledger keeps effects from being repeated.
     """
+    if not (only_safe or ledger):
+        return False
     if failure.code == LedgerUnavailable.code:
-        return ledger
-    if failure.code in FINAL:
-        return False
-    if only_safe:
         return True
-    if not ledger:
-        return False
     return failure.code in _PASSING and failure.fate in ("not-sent", "unknown")
 
 
@@ -64,6 +62,8 @@ class ArazzoRetryPolicy(RetryPolicy):
             if not isinstance(exception, StepFailed):
                 return RetryDecision.default()
             delay = min(LONGEST_DELAY, 2.0 ** min(try_number, 12))
+            if exception.failure is not None:
+                delay = max(delay, exception.failure.retry_after or 0.0)
             return RetryDecision.retry(delay=timedelta(seconds=delay), reason="the step may be repeated")
         except Exception:
             return RetryDecision.fail()

@@ -29,6 +29,7 @@ from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.hooks.arazzo import ArazzoHook
 from airflow_arazzo.ledger.exchange import LedgeredExchange
+from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
 from airflow_arazzo.operators.effects import identity_of, open_book
@@ -53,8 +54,10 @@ class ArazzoStepOperator(BaseOperator):
     loop, such an object for each step. Secrets of the connections are masked in them, also where an API
     has echoed one; outputs that are credentials themselves are encrypted.
 
-    A task that can send a request that is not safe to repeat is never retried by Airflow, whatever
-    ``retries`` says, unless its requests go through the ledger, which knows what took effect.
+    Airflow runs a task again, three times unless ``retries`` says otherwise, when its worker died, or when
+    it failed in a way that may pass by itself and cannot harm. Requests that change something go through
+    the ledger, which knows what took effect. Without it a task that can send such a request is never
+    retried by Airflow, whatever ``retries`` says.
 
     :param plan: the compiled workflow.
     :param component: the steps to run.
@@ -63,7 +66,8 @@ class ArazzoStepOperator(BaseOperator):
     :param use_params: whether inputs that are not given come from the run's params.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
     :param publish_each: whether outputs of the workflow are XComs of their own, too, by their names.
-    :param ledger: whether requests that change something go through the ledger.
+    :param ledger: whether requests that change something go through the ledger. Without it, running a task
+        again by hand sends its requests again.
     :param identity: what the run is for, where that is neither its data interval nor itself. (templated)
     """
 
@@ -81,15 +85,16 @@ class ArazzoStepOperator(BaseOperator):
         use_params: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
         publish_each: bool = False,
-        ledger: bool = False,
+        ledger: bool = True,
         identity: str = "",
         **kwargs: Any,
     ) -> None:
         if ledger:
             # A killed worker is nobody's fault: its task comes back by itself, and the ledger knows what
             # it had sent.
-            kwargs.setdefault("retries", RETRIES)
-            kwargs.setdefault("retry_policy", ArazzoRetryPolicy())
+            for name, value in (("retries", RETRIES), ("retry_policy", ArazzoRetryPolicy())):
+                if name not in kwargs.get("default_args", {}):
+                    kwargs.setdefault(name, value)
         super().__init__(**kwargs)
         self.plan = plan
         self.component = component
@@ -129,6 +134,8 @@ class ArazzoStepOperator(BaseOperator):
             raise AirflowFailException(story.safe(f"Nothing was sent. {_explained(error)}")) from None
         try:
             result = asyncio.run(self._drive(context, machine, connections, story))
+        except NoLedger as error:
+            raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
         except LedgerUnavailable as error:
             raise StepFailed(story.safe(str(error))) from None
         if isinstance(result, Wait):

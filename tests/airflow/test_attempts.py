@@ -26,11 +26,24 @@ def retries(dag: Any) -> dict[str, int]:
     return {task.task_id: task.retries for task in dag.tasks}
 
 
-def test_unsafe_tasks_have_no_retries(workflow_dag: Any) -> None:
+def test_a_task_comes_back_when_its_worker_died(workflow_dag: Any) -> None:
+    """Unless the DAG's author wants it otherwise; the ledger knows what was sent."""
+    steps, operations = [{"stepId": "a"}, {"stepId": "b"}], ["GET /a", "POST /b"]
+    dag = workflow_dag(workflow("w", *steps), operations=operations)
+    assert retries(dag) == {"a": 3, "b": 3}
+    own = {"retries": 0, "retry_policy": None}
+    dag = workflow_dag(workflow("w", *steps), operations=operations, default_args=own)
+    assert retries(dag) == {"a": 0, "b": 0}
+    assert {task.retry_policy for task in dag.tasks} == {None}
+
+
+def test_without_a_ledger_unsafe_tasks_have_no_retries(workflow_dag: Any) -> None:
     steps = [{"stepId": name} for name in "abcdef"]
     operations = ["GET /a", "POST /b", "PUT /c", "DELETE /d", "HEAD /e", "PATCH /f"]
-    dag = workflow_dag(workflow("w", *steps), operations=operations, default_args={"retries": 3})
-    assert retries(dag) == {"a": 3, "b": 0, "c": 0, "d": 0, "e": 3, "f": 0}
+    dag = workflow_dag(
+        workflow("w", *steps), operations=operations, default_args={"retries": 5}, ledger=False
+    )
+    assert retries(dag) == {"a": 5, "b": 0, "c": 0, "d": 0, "e": 5, "f": 0}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +67,7 @@ def test_a_safe_step_whose_actions_send_unsafe_requests(
         workflow("safe", {"stepId": "a"}),
         workflow("nested", {"stepId": "call", "workflowId": "unsafe"}),
         operations=["GET /a", "POST /b", "POST /c"],
+        ledger=False,
         default_args={"retries": 3},
     )
     assert retries(dag)["a"] == expected
@@ -70,6 +84,7 @@ def test_calls_and_dependencies_count(workflow_dag: Any) -> None:
         workflow("unsafe", {"stepId": "c"}),
         workflow("safe", {"stepId": "a"}),
         operations=["GET /a", "POST /c"],
+        ledger=False,
         default_args={"retries": 3},
     )
     assert retries(dag) == {"a": 3, "call": 3, "pay": 0}
@@ -77,24 +92,74 @@ def test_calls_and_dependencies_count(workflow_dag: Any) -> None:
         workflow("w", {"stepId": "a"}, {"stepId": "b"}, dependsOn=["unsafe"]),
         workflow("unsafe", {"stepId": "c"}),
         operations=["GET /a", "GET /b", "POST /c"],
+        ledger=False,
         default_args={"retries": 3},
     )
     assert retries(dag) == {"a": 0, "b": 3}
 
 
-def test_safe_steps_are_retried_and_unsafe_ones_are_not(
-    workflow_dag: Any, run_dag: Any, api: ScriptedApi
-) -> None:
-    from datetime import timedelta
-
+def test_what_may_pass_by_itself_is_tried_again(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
     dag = workflow_dag(workflow("w", {"stepId": "a"}, {"stepId": "b"}), operations=["GET /a", "POST /b"])
-    dag.get_task("a").retries = 2
-    dag.get_task("a").retry_delay = timedelta(0)
     api.answer("/a", 500, 503, 200)
     api.answer("/b", 500)
-    ran = run(run_dag, dag, api)
+    ran = run(run_dag, at_once(dag), api)
     assert ran.states == {"a": "success", "b": "failed"}
     assert api.paths == ["/a"] * 3 + ["/b"]
+    assert "ledger resolve" in ran.log or "look it up at the service" in ran.log
+
+
+def test_what_the_service_refused_is_not_tried_again(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi
+) -> None:
+    """That is for the document to say, which has no retry action."""
+    dag = workflow_dag(workflow("w", {"stepId": "a"}), operations=["GET /a"])
+    api.answer("/a", 404, 200)
+    assert run(run_dag, at_once(dag), api).states == {"a": "failed"}
+    assert api.paths == ["/a"]
+
+
+def test_a_request_with_a_key_is_sent_again_with_the_same_key(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi
+) -> None:
+    """Once for each attempt; 429 and 500 say nothing that would need a person."""
+    dag = workflow_dag(
+        workflow("w", {"stepId": "a"}),
+        operations=["POST /a"],
+        idempotency={"api": {"header": "Idempotency-Key"}},
+    )
+    api.answer("/a", 429, 500, 200)
+    assert run(run_dag, at_once(dag), api).states == {"a": "success"}
+    keys = {request.headers.get("Idempotency-Key") for request in api.requests}
+    assert len(api.requests) == 3
+    assert len(keys) == 1
+    assert None not in keys
+
+
+def at_once(dag: Any) -> Any:
+    """The DAG with retries that do not wait, since ``DAG.test`` waits in this process."""
+    from datetime import timedelta
+
+    for task in dag.tasks:
+        task.retry_policy = None
+        task.retry_delay = timedelta(0)
+    return dag
+
+
+def test_waiting_before_a_retry() -> None:
+    """Later each time, and not before the service wants it; what is unforeseen goes by the task."""
+    from airflow_arazzo.engine.journal import Failure
+    from airflow_arazzo.operators.retry import ArazzoRetryPolicy, StepFailed
+
+    policy = ArazzoRetryPolicy()
+
+    def seconds(retry_after: float, try_number: int) -> float:
+        failure = Failure("criteria", "status 429", retry_after=retry_after)
+        return float(policy.evaluate(StepFailed("", failure), try_number, 3).retry_delay.total_seconds())
+
+    assert [seconds(0, number) for number in (1, 2, 3, 20)] == [2, 4, 8, 300]
+    assert seconds(120, 1) == 120
+    assert policy.evaluate(StepFailed(""), 1, 3).retry_delay.total_seconds() == 2
+    assert policy.evaluate(ValueError("x"), 1, 3).action.value == "default"
 
 
 # --- after a clear, and by hand -----------------------------------------------------------------------
@@ -131,6 +196,29 @@ def test_a_task_that_somebody_marked_as_successful(
     assert api.bodies == ['{"n":1}']
 
 
+def test_a_clear_sends_nothing_again_that_took_effect(
+    workflow_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi
+) -> None:
+    """The stored response is read again: same outputs, and the same way."""
+    steps = [
+        {"stepId": "a", "outputs": {"n": "$response.body#/n"}, "onSuccess": [goto("far", "c", "$statusCode == 200")]},
+        {"stepId": "b"},
+        {"stepId": "c", "successCriteria": [{"condition": "$response.body#/ok == true"}]},
+    ]
+    dag = workflow_dag(workflow("w", *steps), operations=ABC)
+    api.answer("/a", {"n": 1}, {"n": 2})
+    api.answer("/c", {"ok": False}, {"ok": True})
+    first = run(run_dag, dag, api)
+    assert first.states == {"a": "success", "b": "skipped", "c": "failed"}
+    second = clear_and_run(first, dag, "a")
+    assert second.states == first.states
+    assert second.xcom("a") == {"n": 1}
+    assert api.paths == ["/a", "/c"]
+    # Another run is another effect.
+    run(run_dag, dag, api)
+    assert api.paths == ["/a", "/c"] * 2
+
+
 def test_another_way_after_a_clear(
     workflow_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi
 ) -> None:
@@ -145,7 +233,7 @@ def test_another_way_after_a_clear(
         {"stepId": "d", "onSuccess": [end("paid")]},
         {"stepId": "e"},
     ]
-    dag = workflow_dag(workflow("w", *steps), operations=[*ABC, "POST /e"])
+    dag = workflow_dag(workflow("w", *steps), operations=["GET /a", *ABC[1:], "POST /e"])
     assert {task.task_id: task.trigger_rule.value for task in dag.tasks} == {
         "a": "all_success",
         "b": "none_failed_min_one_success",

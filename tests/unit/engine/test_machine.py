@@ -568,8 +568,33 @@ def test_a_step_before_a_retry_runs_alone_and_its_outputs_are_kept(compiled: Com
         ("last", "GET /items"),
     ]
     assert played.waits == [1.0]
-    assert played.keys[2] == (("w", "login"), 2)
+    # Its effect is not that of its first run, whichever task it runs in.
+    assert played.keys[2] == (("w", "work~1/login"), 1)
     assert played.keys[1] == played.keys[3] == (("w", "work"), 1)
+
+
+def test_what_runs_before_a_retry_is_no_visit(compiled: Compile) -> None:
+    """Whether a retry was needed must not change under which key a loop's next round is known."""
+    plan = compiled(
+        """
+- workflowId: w
+  steps:
+  - {stepId: charge, operationId: create}
+  - stepId: poll
+    operationId: list
+    onFailure: [{name: again, type: retry, stepId: charge}]
+    onSuccess:
+    - {name: more, type: goto, stepId: charge, criteria: [{condition: $response.body#/more == true}]}
+"""
+    )
+    more, done = answer(200, {"more": True}), answer(200, {"more": False})
+    smooth = play(plan, {"charge": [OK] * 2, "poll": [more, done]})
+    rough = play(plan, {"charge": [OK] * 4, "poll": [answer(404), more, answer(404), done]})
+    charges = [(("w", "charge"), 1), (("w", "charge"), 2)]
+    before_retries = [(("w", "poll~1/charge"), 1), (("w", "poll#2~1/charge"), 1)]
+    assert [key for key in smooth.keys if "charge" in key[0][1]] == charges
+    found = [key for key in rough.keys if "charge" in key[0][1]]
+    assert found == [charges[0], before_retries[0], charges[1], before_retries[1]]
 
 
 def test_a_step_before_a_retry_that_fails_exhausts_the_retry(compiled: Compile) -> None:

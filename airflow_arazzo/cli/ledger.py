@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_arazzo.cli.arguments import Argument
 from airflow_arazzo.cli.output import (
-    EXIT_BAD_DOCUMENT,
     EXIT_FAILED,
     EXIT_OK,
     BadArgument,
@@ -25,51 +23,6 @@ from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 from airflow_arazzo.ledger.location import URL, environment_url, file_url
 from airflow_arazzo.ledger.model import Entry, LedgerUnavailable, Outcome, as_row
 from airflow_arazzo.ledger.store import Store, encode_response
-
-SUMMARY = "Show and settle what was asked of services"
-
-_WHERE = Argument(
-    ("--ledger",),
-    {
-        "default": "",
-        "metavar": "URL",
-        "help": f"SQLAlchemy URL (else {URL}, AIRFLOW_CONN_ARAZZO_LEDGER, or the file in AIRFLOW_HOME)",
-    },
-)
-_FORMAT = Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"})
-_KEY = Argument(("key",), {"metavar": "KEY", "help": "key of the effect, or how it begins"})
-_REASON = Argument(("--reason",), {"required": True, "metavar": "TEXT", "help": "why, for the audit"})
-
-LIST = (
-    Argument(("--outcome",), {"choices": tuple(map(str, Outcome)), "default": "", "help": "only these"}),
-    Argument(("--run",), {"default": "", "metavar": "TEXT", "help": "only runs whose name contains this"}),
-    Argument(("--limit",), {"type": int, "default": 100, "metavar": "N", "help": "at most so many"}),
-    _FORMAT,
-    _WHERE,
-)
-SHOW = (_KEY, _FORMAT, _WHERE)
-RESOLVE = (
-    _KEY,
-    Argument(("--happened",), {"action": "store_true", "help": "it took effect: it is never sent again"}),
-    Argument(("--not-happened",), {"action": "store_true", "help": "it did not: it may be sent again"}),
-    Argument(
-        ("--outputs",),
-        {
-            "default": "",
-            "metavar": "JSON|@FILE",
-            "help": "an object with the members of the response that the step's outputs are taken from",
-        },
-    ),
-    Argument(
-        ("--response",),
-        {"default": "", "metavar": "JSON|@FILE", "help": "the whole response body; empty when not given"},
-    ),
-    Argument(("--status",), {"type": int, "default": 200, "metavar": "N", "help": "of the response"}),
-    _REASON,
-    _FORMAT,
-    _WHERE,
-)
-REISSUE = (_KEY, _REASON, _FORMAT, _WHERE)
 
 
 def list_effects(arguments: argparse.Namespace) -> int:
@@ -137,43 +90,23 @@ def reissue(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-Command = Callable[[argparse.Namespace], int]
-
-COMMANDS: dict[str, tuple[str, tuple[Argument, ...], Command]] = {
-    "list": ("List effects, unknown outcomes first", LIST, list_effects),
-    "show": ("Show an effect with its request, response and audit", SHOW, show),
-    "resolve": ("Say what became of a request whose outcome is unknown", RESOLVE, resolve),
-    "reissue": ("Let an effect that happened happen once more", REISSUE, reissue),
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": list_effects,
+    "show": show,
+    "resolve": resolve,
+    "reissue": reissue,
 }
-"""Name, help, arguments and function of every command under ``ledger``."""
+"""Function of every command under ``ledger``."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add ``ledger`` and its commands to a parser's subparsers."""
-    group = subparsers.add_parser("ledger", help=SUMMARY, description=SUMMARY)
-    commands = group.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")
-    for name, (summary, declared, _) in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
-        for argument in declared:
-            command.add_argument(*argument.flags, **argument.options)
+def ledger(name: str, arguments: argparse.Namespace) -> int:
+    """Run a command.
 
-
-def ledger(arguments: argparse.Namespace) -> int:
-    """Run the command that was asked for.
-
-    :return: 0 when it is done, 1 when the ledger cannot be used or was changed meanwhile, 2 when nothing was
-        done because an argument cannot be used.
+    :return: 0 when it is done, 1 when the ledger cannot be used or was changed meanwhile.
+    :raises BadArgument: when nothing was done because an argument cannot be used.
     """
-    return call(COMMANDS[arguments.ledger_command][2], arguments)
-
-
-def call(command: Command, arguments: argparse.Namespace) -> int:
-    """Call one of :data:`COMMANDS`; what is wrong becomes a line instead of a traceback."""
     try:
-        return command(arguments)
-    except BadArgument as error:
-        complain(f"airflow-arazzo: {error}")
-        return EXIT_BAD_DOCUMENT
+        return COMMANDS[name](arguments)
     except LedgerUnavailable as error:
         complain(f"airflow-arazzo: {error}")
         return EXIT_FAILED

@@ -6,10 +6,13 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from airflow_arazzo.cli import arguments as declared
+from airflow_arazzo.cli import ledger_arguments
 from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_FAILED, BadArgument, complain, located
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.version import __version__
@@ -38,12 +41,26 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
-COMMANDS: dict[str, tuple[str, tuple[declared.Argument, ...], Command]] = {
+def _ledger(name: str, arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.ledger import ledger
+
+    return ledger(name, arguments)
+
+
+Declared = tuple[str, tuple[declared.Argument, ...], Command]
+
+COMMANDS: dict[str, Declared] = {
     "check": ("Check Arazzo documents and print what is wrong with them", declared.CHECK, _check),
     "plan": ("Print the plan of a workflow as JSON", declared.PLAN, _plan),
     "run": ("Run a workflow in this process", declared.RUN, _run),
 }
 """Name, help, arguments and function of every command; imports wait until a command is called."""
+
+LEDGER: dict[str, Declared] = {
+    name: (summary, arguments, partial(_ledger, name))
+    for name, (summary, arguments) in ledger_arguments.COMMANDS.items()
+}
+"""The same of every command under ``ledger``."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,11 +68,19 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="airflow-arazzo", description="Arazzo workflows on Apache Airflow")
     root.add_argument("--version", action="version", version=f"airflow-arazzo {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (summary, arguments, _) in COMMANDS.items():
+    _add(commands, COMMANDS)
+    summary = ledger_arguments.SUMMARY
+    ledger = commands.add_parser("ledger", help=summary, description=summary)
+    _add(ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND"), LEDGER)
+    return root
+
+
+def _add(commands: Any, table: Mapping[str, Declared]) -> None:
+    for name, (summary, arguments, function) in table.items():
         command = commands.add_parser(name, help=summary, description=summary)
+        command.set_defaults(function=function)
         for argument in arguments:
             command.add_argument(*argument.flags, **argument.options)
-    return root
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(argv)
-    return call(COMMANDS[arguments.command][2], arguments)
+    return call(arguments.function, arguments)
 
 
 def call(command: Command, arguments: argparse.Namespace) -> int:

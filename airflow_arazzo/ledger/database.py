@@ -226,7 +226,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _reason(error: Exception) -> str:
     """What went wrong, in words that hold neither a statement's values nor a password."""
     if isinstance(error, ImportError):
-        return "the database's driver is not installed"
+        return "PostgreSQL's driver is not installed; get it with airflow-arazzo[postgres]"
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     if code:

@@ -124,6 +124,8 @@ def url_from_connection(
 ) -> str:
     """The SQLAlchemy URL of an Airflow connection of type ``postgres`` or ``sqlite``. It holds the password.
 
+    :param conn_type: ``generic`` is PostgreSQL, too: Airflow's command line knows no ``postgres`` as long as
+        its provider is not installed, which the ledger does not need.
     :param host: of PostgreSQL; of SQLite the absolute path of the file.
     :param schema: name of the database; of SQLite the path, where the host is empty.
     :param extra: options of PostgreSQL's client library, such as ``sslmode``.
@@ -131,7 +133,7 @@ def url_from_connection(
         type and names of extras.
     """
     kind = conn_type.lower()
-    if kind not in ("postgres", "postgresql", "sqlite"):
+    if kind not in ("postgres", "postgresql", "generic", "sqlite"):
         raise _unusable(f"its type is {kind!r}; expected 'postgres' or 'sqlite'")
     known = _LIBPQ if kind != "sqlite" else frozenset[str]()
     unknown = sorted(str(name) for name in extra or {} if name not in known)

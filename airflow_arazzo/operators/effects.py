@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC
 from functools import cache
 from typing import Any
@@ -32,13 +33,18 @@ def open_book() -> Book:
     :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
         may run on several machines.
     """
-    return Book(_store(_url(), conf.get("core", "executor")))
+    return Book(_store(ledger_url(), conf.get("core", "executor")))
 
 
-def _url() -> str:
-    """The ledger's URL, with its password."""
+def ledger_url(get_connection: Callable[[str], Any] = BaseHook.get_connection) -> str:
+    """URL of the database of connection ``arazzo_ledger``, password included, else of the SQLite file.
+
+    :param get_connection: gives the connection of an id, or raises ``AirflowNotFoundException``.
+    :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
+        may run on several machines.
+    """
     try:
-        found = BaseHook.get_connection(CONN_ID)
+        found = get_connection(CONN_ID)
     except AirflowNotFoundException:
         return environment_url(os.environ) or default_url(os.environ, conf.get("core", "executor"))
     url = url_from_connection(

@@ -201,7 +201,11 @@ def test_a_clear_sends_nothing_again_that_took_effect(
 ) -> None:
     """The stored response is read again: same outputs, and the same way."""
     steps = [
-        {"stepId": "a", "outputs": {"n": "$response.body#/n"}, "onSuccess": [goto("far", "c", "$statusCode == 200")]},
+        {
+            "stepId": "a",
+            "outputs": {"n": "$response.body#/n"},
+            "onSuccess": [goto("far", "c", "$statusCode == 200")],
+        },
         {"stepId": "b"},
         {"stepId": "c", "successCriteria": [{"condition": "$response.body#/ok == true"}]},
     ]

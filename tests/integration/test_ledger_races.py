@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from airflow_arazzo.cli import ledger as command
+from airflow_arazzo.cli.main import main
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.ledger.book import Book
 from airflow_arazzo.ledger.database import boot_clock
@@ -295,18 +294,4 @@ def check_left_for_a_person(
 
 
 def resolve(ledger: str, key: str, *told: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    given = [
-        "ledger",
-        "resolve",
-        key,
-        "--ledger",
-        ledger,
-        "--reason",
-        "looked it up",
-        "--format",
-        "json",
-        *told,
-    ]
-    return command.ledger(parser.parse_args(given))
+    return main(["ledger", "resolve", key, *told, "--reason", "looked up", "--ledger", ledger])

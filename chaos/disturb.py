@@ -40,7 +40,7 @@ class Disturber(threading.Thread):
 
     def run(self) -> None:
         """Disturb."""
-        while not self._stopping.wait(self._random.uniform(0.3, 1.2)):
+        while not self._stopping.wait(self._random.uniform(0.8, 3.0)):
             choice = self._random.random()
             if choice < 0.6:
                 self._kill()

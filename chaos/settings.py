@@ -135,7 +135,7 @@ def _dag_file(specs: Path, name: str, number: int, scale: Scale) -> str:
         "stripeCustomer": f"cus_{number:02d}",
         "currency": "usd",
     }
-    safe = ", ledger=True" if scale.safe else ""
+    ledger = "" if scale.safe else ", ledger=False"
     documents = {
         "topup": ("amberflo-meter-usage-and-topup-prepaid-workflow.yml", topup, ("meteringApi",)),
         "invoice": ("fin-amberflo-usage-to-stripe-invoice.yml", invoice, ("amberflo", "stripe")),
@@ -146,7 +146,7 @@ ArazzoDag(
     {str(specs / "arazzo" / document)!r},
     dag_id="{kind}-{name}",
     inputs={inputs!r},
-    idempotency={ {key: value for key, value in keys.items() if key.startswith(sources)}!r}{safe},
+    idempotency={ {key: value for key, value in keys.items() if key.startswith(sources)}!r}{ledger},
     **COMMON,
 )
 """

@@ -18,19 +18,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_arazzo.engine.form import encode_form
-from airflow_arazzo.engine.media_type import (
-    FORM,
-    JSON_LINES,
-    MULTIPART,
-    essence,
-    is_json,
-    json_text,
-    parameter,
-)
+from airflow_arazzo.engine.media_type import FORM, JSON_LINES, MULTIPART, json_text, parameter
 from airflow_arazzo.engine.messages import RequestError
 from airflow_arazzo.engine.multipart import encode_multipart
 from airflow_arazzo.expression.jsonvalue import to_text
 from airflow_arazzo.expression.model import ABSENT
+from airflow_arazzo.plan.media_type import essence, is_json
 from airflow_arazzo.plan.model import Body
 
 _ANY = frozenset({"", "*/*", "application/*"})

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
-from airflow_arazzo.engine.media_type import is_json, json_text, json_value
+from airflow_arazzo.engine.media_type import json_text, json_value
 from airflow_arazzo.engine.messages import RequestError
 from airflow_arazzo.engine.serialize import deep_leaves, delimited, scalar_text
 from airflow_arazzo.expression.model import ABSENT
+from airflow_arazzo.plan.media_type import is_json
 from airflow_arazzo.plan.model import Encoding
 
 _RESERVED = ":/?@!$'()*,;"

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_arazzo.engine.messages import RequestError
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
+from airflow_arazzo.plan.media_type import essence, is_json
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -18,11 +19,6 @@ JSON_LINES = frozenset(
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
-def essence(content_type: str) -> str:
-    """A media type without its parameters, in lower case."""
-    return content_type.partition(";")[0].strip().lower()
-
-
 def parameter(content_type: str, name: str) -> str:
     """A parameter of a media type, such as its ``charset``, or empty (RFC 9110, section 8.3.1)."""
     pattern = rf';\s*{re.escape(name)}\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))'
@@ -30,11 +26,6 @@ def parameter(content_type: str, name: str) -> str:
     if match is None:
         return ""
     return match[2] or re.sub(r"\\(.)", r"\1", match[1] or "")
-
-
-def is_json(content_type: str) -> bool:
-    """Whether a media type is JSON, by name or by suffix (RFC 6839)."""
-    return essence(content_type).endswith(("/json", "+json"))
 
 
 def is_xml(content_type: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from airflow_arazzo.engine.body import encode_body
-from airflow_arazzo.engine.media_type import essence, json_value
+from airflow_arazzo.engine.media_type import json_value
 from airflow_arazzo.engine.messages import Request, RequestError
 from airflow_arazzo.engine.replacements import apply_replacements
 from airflow_arazzo.engine.serialize import (
@@ -19,6 +19,7 @@ from airflow_arazzo.engine.serialize import (
 )
 from airflow_arazzo.expression.evaluate import AbsentInText, evaluate
 from airflow_arazzo.expression.model import ABSENT, Scope, Template, Text
+from airflow_arazzo.plan.media_type import essence
 from airflow_arazzo.plan.model import Body, OperationCall, Parameter
 
 __all__ = ["RequestError", "build_request"]

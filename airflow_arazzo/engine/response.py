@@ -19,10 +19,11 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-from airflow_arazzo.engine.media_type import FORM, JSON_LINES, essence, is_json, is_xml, parameter
+from airflow_arazzo.engine.media_type import FORM, JSON_LINES, is_xml, parameter
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.expression.model import ABSENT
+from airflow_arazzo.plan.media_type import essence, is_json
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")

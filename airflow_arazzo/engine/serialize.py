@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from airflow_arazzo.engine.media_type import ascii_json, is_json, json_text, json_value
+from airflow_arazzo.engine.media_type import ascii_json, json_text, json_value
 from airflow_arazzo.engine.messages import RequestError
 from airflow_arazzo.expression.jsonvalue import to_text
 from airflow_arazzo.expression.model import ABSENT
+from airflow_arazzo.plan.media_type import is_json
 from airflow_arazzo.plan.model import Parameter
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

@@ -122,6 +122,10 @@ class SchemeUse(msgspec.Struct, frozen=True, omit_defaults=True):
     scopes: tuple[str, ...] = ()
 
 
+LIFETIME = 23 * 3600.0
+"""Seconds for which a service is taken to remember a key where nothing is said: just less than a day."""
+
+
 class Idempotency(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an operation lets a client repeat a request without repeating its effect.
 
@@ -132,7 +136,7 @@ class Idempotency(msgspec.Struct, frozen=True, omit_defaults=True):
 
     place: Literal["header", "body"]
     name: str
-    lifetime: float = 23 * 3600.0
+    lifetime: float = LIFETIME
 
 
 class OperationCall(msgspec.Struct, frozen=True, tag_field="kind", tag="operation", omit_defaults=True):

@@ -15,6 +15,7 @@ from airflow_arazzo.description.fields import lexeme
 from airflow_arazzo.description.openapi import ApiOperation, ApiParameter, MediaType
 from airflow_arazzo.description.schemas import SchemaFacts
 from airflow_arazzo.expression.model import Constant, Expression, ObjectTemplate, Template, Text
+from airflow_arazzo.plan.media_type import is_json
 from airflow_arazzo.plan.model import Body, Encoding, Parameter, Place, Replacement, Style
 from airflow_arazzo.plan.templates import TemplateReader
 from airflow_arazzo.plan.timestamps import note_timestamps
@@ -288,12 +289,6 @@ def _passwords(at: Location, facts: SchemaFacts) -> Iterator[Location]:
         yield from _passwords(member, facts.member(name))
     for item in at.items():
         yield from _passwords(item, facts.items)
-
-
-def is_json(content_type: str) -> bool:
-    """Whether a content type is JSON or built on it (``+json``)."""
-    essence = content_type.split(";")[0].strip().casefold()
-    return essence == "application/json" or essence.endswith("+json") or essence == "text/json"
 
 
 def _as_text(value: bool | int | Decimal) -> str:

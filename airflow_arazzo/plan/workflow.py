@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from airflow_arazzo.description.arazzo import ActionObject, ParameterObject, StepObject, WorkflowObject
+from airflow_arazzo.description.arazzo import (
+    ActionObject,
+    ParameterObject,
+    SourceDescription,
+    StepObject,
+    WorkflowObject,
+)
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.description.documents import Location, Report, is_within
 from airflow_arazzo.description.openapi import ApiOperation
 from airflow_arazzo.expression.model import Constant, Criterion, Expression, Template
-from airflow_arazzo.plan import credentials
+from airflow_arazzo.plan import credentials, idempotency
 from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
 from airflow_arazzo.plan.model import SAFE_METHODS, Action, OperationCall, Server, Step, WorkflowCall
@@ -164,7 +170,12 @@ class StepCompiler:
             credentials=sites.schemes,
             summary=operation.summary,
             documentation=operation.documentation,
+            idempotency=idempotency.declared(written, operation, self._source(target), body, self.report),
         )
+
+    def _source(self, target: Target) -> SourceDescription | None:
+        found = (each for each in self.scope.arazzo.sources if each.name == target.source)
+        return next(found, None)
 
     def _note_passwords(self, reader: RequestReader, written: StepObject) -> None:
         """Remember what feeds those members of the body that the description calls passwords."""
@@ -308,11 +319,13 @@ class StepCompiler:
     ) -> None:
         if not isinstance(call, OperationCall) or call.method in SAFE_METHODS | {"PUT", "DELETE"}:
             return
+        if call.idempotency is not None:
+            return
         for action in actions:
             if action.type == "retry":
                 called = f"{call.method} {call.path}"
                 message = f"{called} is sent once only: it is not retried while its outcome is unknown"
-                hint = "declare that the operation honours an idempotency key, or opt in for this step"
+                hint = "say what the service honours: x-idempotency in the step, or idempotency= in the DAG"
                 self.report.warning("unsafe-retry", message, written.at, hint)
                 return
 

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_arazzo.ledger.declare import REPEATABLE, declare
+from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
 from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.idempotency import REPEATABLE
 from airflow_arazzo.plan.model import Body, Idempotency, OperationCall, Plan, Source, Step, Workflow
 
 SPECS = Path(__file__).resolve().parents[3] / "specs"
@@ -92,7 +93,7 @@ def test_none_switches_off_what_the_document_declares() -> None:
         ({"stripe": {"header": 1}}, "must be a name"),
         ({"stripe": {"header": "a b"}}, "no header"),
         ({"stripe": {"header": "Authorization"}}, "no header"),
-        ({"stripe": {"repeatable": False}}, "is True"),
+        ({"stripe": {"repeatable": False}}, "is true"),
         ({"stripe": {"repeatable": True, "lifetime": 1}}, "without a 'lifetime'"),
         ({"stripe": "Idempotency-Key"}, "expected an object"),
         *(

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types layers tests bench check clean
+.PHONY: install demo test lint types layers tests chaos chaos-small bench check clean
 
 install: $(STAMP)
 
@@ -33,6 +33,15 @@ layers: install
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# 20 customers x 30 days under every fault at once; about an hour on two cores.
+chaos: install
+	$(BIN)/python -m chaos
+
+# The same, small; and without ledger and keys, which must show effects that happen twice.
+chaos-small: install
+	$(BIN)/python -m chaos --customers 2 --days 2
+	$(BIN)/python -m chaos --customers 2 --days 2 --unsafe
+
 bench: install
 	$(BIN)/python -m bench.engine
 
@@ -40,4 +49,4 @@ check: install
 	$(BIN)/airflow-arazzo check specs/arazzo
 
 clean:
-	rm -rf $(VENV) .demo dist build
+	rm -rf $(VENV) .demo .chaos dist build

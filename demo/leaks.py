@@ -18,14 +18,20 @@ def find_leaks(folder: Path, secrets: Iterable[str]) -> list[str]:
 
     :return: a line for each file and form, which names the file and never the secret.
     """
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    return find_in(((str(path.relative_to(folder)), path.read_bytes()) for path in files), secrets)
+
+
+def find_in(named: Iterable[tuple[str, bytes]], secrets: Iterable[str]) -> list[str]:
+    """The same in data with names."""
     forms = [(name, form) for secret in secrets for name, form in _forms(secret)]
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.is_symlink():
-            continue
-        for layer, data in _layers(path.read_bytes()):
-            found += [f"{path.relative_to(folder)}: {name}{layer}" for name, form in forms if form in data]
-    return found
+    return [
+        f"{where}: {name}{layer}"
+        for where, whole in named
+        for layer, data in _layers(whole)
+        for name, form in forms
+        if form in data
+    ]
 
 
 def _forms(secret: str) -> Iterator[tuple[str, bytes]]:

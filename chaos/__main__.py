@@ -10,19 +10,25 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_arazzo.ledger.store import Store
 from chaos.account import Account, take_account
 from chaos.answers import answers
 from chaos.disturb import Disturber
+from chaos.metadata import Metadata
 from chaos.settings import ROOT, TIMEOUT, Scale, faults, intended, write_dags, write_documents
 from demo.__main__ import Sandbox, connections
 from demo.airflow import Airflow
 from demo.leaks import find_in, find_leaks
 from demo.processes import Processes
+
+POSTGRESQL = os.environ.get("ARAZZO_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test")
 
 SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
@@ -39,9 +45,10 @@ class Chaos:
     """A chaos run.
 
     :param home: folder for everything that it writes.
+    :param metadata: Airflow's database.
     """
 
-    def __init__(self, scale: Scale, home: Path, processes: Processes) -> None:
+    def __init__(self, scale: Scale, home: Path, processes: Processes, metadata: Metadata) -> None:
         self.scale = scale
         self.home = home
         self.keys = {
@@ -49,7 +56,9 @@ class Chaos:
             "stripe": f"sk_test_{os.urandom(24).hex()}",
         }
         self.sandbox = Sandbox(processes, self.keys, "--pending-items", "exclude")
-        self.airflow = Airflow(home / "airflow", home / "dags", processes, SETTINGS)
+        self.metadata = metadata
+        settings = {**SETTINGS, **metadata.make()}
+        self.airflow = Airflow(home / "airflow", home / "dags", processes, settings)
         self.ledger = home / "airflow" / "arazzo_ledger.db"
 
     @property
@@ -90,7 +99,7 @@ class Chaos:
         return self.settle(seconds)
 
     def _create(self, body: dict[str, Any]) -> None:
-        """Create a backfill, once Airflow takes the one before it for completed and SQLite is free."""
+        """Create a backfill, once Airflow takes the one before it for completed and the database is free."""
         deadline = time.monotonic() + 180
         while True:
             try:
@@ -146,18 +155,22 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=ROOT / ".chaos")
     parser.add_argument("--unsafe", action="store_true", help="without ledger and keys: must show duplicates")
     parser.add_argument("--time-limit", type=float, default=3600, help="seconds for each of the two passes")
+    parser.add_argument("--postgresql", default=POSTGRESQL, help="server for Airflow's own database")
     given = parser.parse_args()
     scale = Scale(given.customers, given.days, given.seed, safe=not given.unsafe)
     home = given.home.resolve()
     shutil.rmtree(home, ignore_errors=True)
     processes = Processes(home / "processes")
+    metadata = Metadata(given.postgresql, f"arazzo_chaos_{os.getpid()}")
     try:
-        return _run(Chaos(scale, home, processes), given.time_limit)
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return _run(Chaos(scale, home, processes, metadata), given.time_limit)
+    except (RuntimeError, OSError, SQLAlchemyError, subprocess.SubprocessError) as error:
         print(f"✗ {error}")
         return 1
     finally:
         processes.stop()
+        with suppress(SQLAlchemyError):
+            metadata.drop()
 
 
 def _run(chaos: Chaos, seconds: float) -> int:
@@ -174,7 +187,8 @@ def _run(chaos: Chaos, seconds: float) -> int:
         chaos.airflow,
         lambda pause: chaos.sandbox.call("POST", "refuse", {"seconds": pause}),
         chaos.dag_ids,
-        scale.seed,
+        seed=scale.seed,
+        limit=len(chaos.dag_ids) * scale.days * 3 // 2,
     )
     disturber.start()
     started = time.monotonic()
@@ -192,7 +206,8 @@ def _run(chaos: Chaos, seconds: float) -> int:
     _print(account, total, f"in the end, after {took:.0f} s")
     print("disturbances: " + ", ".join(f"{n} {what}" for what, n in sorted(disturber.counts.items())))
     told = list(answers(chaos.airflow))
-    leaks = find_leaks(chaos.home, chaos.keys.values()) + find_in(told, chaos.keys.values())
+    keys = list(chaos.keys.values())
+    leaks = find_leaks(chaos.home, keys) + find_in(told, keys) + find_in(chaos.metadata.contents(), keys)
     refused = Counter(path for path, text in told if text.startswith(b'{"error"'))
     print(f"API keys found in database, logs, files and {len(told)} answers of Airflow's API: {len(leaks)}")
     print(f"  answers that were errors: {', '.join(refused) or 'none'}")

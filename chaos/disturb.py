@@ -20,10 +20,11 @@ class Disturber(threading.Thread):
 
     :param refuse: closes the service's port for a number of seconds.
     :param dag_ids: DAGs whose tasks may be cleared.
+    :param limit: how often at most, so that a run comes to its end.
     """
 
     def __init__(
-        self, airflow: Airflow, refuse: Callable[[float], Any], dag_ids: list[str], seed: int
+        self, airflow: Airflow, refuse: Callable[[float], Any], dag_ids: list[str], *, seed: int, limit: int
     ) -> None:
         super().__init__(daemon=True)
         self.counts: Counter[str] = Counter()
@@ -31,6 +32,7 @@ class Disturber(threading.Thread):
         self._refuse = refuse
         self._dag_ids = dag_ids
         self._random = random.Random(seed)
+        self._limit = limit
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -40,15 +42,22 @@ class Disturber(threading.Thread):
 
     def run(self) -> None:
         """Disturb."""
-        while not self._stopping.wait(self._random.uniform(0.8, 3.0)):
+        while self.counts.total() < self._limit and not self._stopping.wait(self._random.uniform(0.8, 3.0)):
             choice = self._random.random()
             if choice < 0.6:
                 self._kill()
             elif choice < 0.95:
                 self._clear()
             else:
-                self._refuse(0.3)
-                self.counts["service unreachable for 0.3 s"] += 1
+                self._interrupt(0.3)
+
+    def _interrupt(self, seconds: float) -> None:
+        """Let the service be unreachable for a moment."""
+        try:
+            self._refuse(seconds)
+            self.counts[f"service unreachable for {seconds} s"] += 1
+        except OSError:
+            return  # it is already
 
     def _kill(self) -> None:
         """SIGKILL to a task's process, or now and then to the worker that supervises it."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from airflow.sdk import DAG
 
 from airflow_arazzo.docs import workflow_doc
-from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, load
+from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.params import workflow_params
@@ -37,6 +37,8 @@ class ArazzoDag(DAG):
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
     :param sources: files of source descriptions by name, relative to the document's folder.
     :param source_path: folders to search for source descriptions, relative to the document's folder.
+    :param overlays: OpenAPI Overlay 1.0 files that change the document, or the source that they name with
+        ``extends``, before it is read; relative paths start from the folder of the calling file.
     :param strict: whether warnings of the compiler are errors.
     :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
     :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
@@ -61,6 +63,7 @@ class ArazzoDag(DAG):
         connections: Mapping[str, str] | None = None,
         sources: Mapping[str, PathLike] | None = None,
         source_path: Sequence[PathLike] = (),
+        overlays: Sequence[PathLike] = (),
         strict: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
@@ -72,7 +75,14 @@ class ArazzoDag(DAG):
         given = dict(inputs or {})
         try:
             path, caller = absolute(document)
-            plan = load(path, workflow_id, sources=sources, source_path=source_path, strict=strict)
+            plan = load(
+                path,
+                workflow_id,
+                sources=sources,
+                source_path=source_path,
+                strict=strict,
+                overlays=beside(caller, overlays),
+            )
             plan = declared(plan, idempotency)
             check_names(plan, given, connections or {})
             arguments = _dag_arguments(plan, given, pool, kwargs)

@@ -10,7 +10,7 @@ from airflow.sdk import get_parsing_context
 
 from airflow_arazzo.dag import ArazzoDag, MissingInputs
 from airflow_arazzo.description.diagnostics import DocumentError
-from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, broken
+from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, broken, options_of
 from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.plan.compiler import workflow_ids
 from airflow_arazzo.tasks import UnknownName
@@ -35,10 +35,10 @@ def arazzo_dags(
     :return: DAGs by workflow id. They register themselves; nothing needs to be done with them.
     :raises BrokenDocument: when the document cannot be read, or a workflow does not compile.
     """
-    path, _ = absolute(document)
+    path, caller = absolute(document)
     wanted = get_parsing_context().dag_id
     own = workflows or {}
-    chosen = list(_ids(path) if workflows is None else workflows)
+    chosen = list(_ids(path, caller, kwargs) if workflows is None else workflows)
     ids = dict(zip(chosen, task_names(chosen), strict=True))
     dags: dict[str, ArazzoDag] = {}
     try:
@@ -51,8 +51,11 @@ def arazzo_dags(
     return dags
 
 
-def _ids(path: Path) -> tuple[str, ...]:
+def _ids(path: Path, caller: str, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Ids of the workflows of a document, with the overlays that all of them get."""
+    sources, source_path = kwargs.get("sources"), kwargs.get("source_path", ())
+    overlays = beside(caller, kwargs.get("overlays", ()))
     try:
-        return workflow_ids(path)
+        return workflow_ids(path, options_of(path, sources, source_path, False, overlays))
     except DocumentError as error:
         raise broken(path, error) from None

@@ -26,22 +26,43 @@ def load(
     sources: Mapping[str, PathLike] | None,
     source_path: Sequence[PathLike],
     strict: bool,
+    overlays: Sequence[Path] = (),
 ) -> Plan:
     """The plan of a workflow.
 
     :param document: absolute, as :func:`absolute` makes it.
+    :param overlays: absolute, as :func:`beside` makes them.
     :raises BrokenDocument: when the document does not compile, with everything found, a line each.
     """
+    try:
+        return load_plan(document, workflow_id, options_of(document, sources, source_path, strict, overlays))
+    except DocumentError as error:
+        raise broken(document, error) from None
+
+
+def options_of(
+    document: Path,
+    sources: Mapping[str, PathLike] | None,
+    source_path: Sequence[PathLike],
+    strict: bool,
+    overlays: Sequence[Path],
+) -> Options:
+    """How a document is compiled: sources are relative to its folder."""
     base = document.parent
-    options = Options(
+    return Options(
         sources={name: base / file for name, file in (sources or {}).items()},
         source_path=tuple(base / folder for folder in source_path),
         strict=strict,
+        overlays=tuple(overlays),
     )
-    try:
-        return load_plan(document, workflow_id, options)
-    except DocumentError as error:
-        raise broken(document, error) from None
+
+
+def beside(caller: str, files: Sequence[PathLike]) -> tuple[Path, ...]:
+    """Files that a DAG file names; relative paths start from its folder.
+
+    :param caller: the DAG file, as :func:`absolute` finds it.
+    """
+    return tuple(Path(caller).parent / file for file in files)
 
 
 def broken(document: Path, error: DocumentError) -> BrokenDocument:

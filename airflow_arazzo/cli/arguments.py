@@ -43,6 +43,15 @@ SOURCES = (
             "help": f"a folder to search for sources by file name (also: {SOURCE_PATH})",
         },
     ),
+    Argument(
+        ("--overlay",),
+        {
+            "action": "append",
+            "default": [],
+            "metavar": "FILE",
+            "help": "an OpenAPI Overlay that changes the document or a source; may be given several times",
+        },
+    ),
 )
 STRICT = Argument(("--strict",), {"action": "store_true", "help": "treat warnings as errors"})
 
@@ -89,7 +98,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
         if not file.is_file():
             raise BadArgument(f"--source {name}: there is no file {file}")
     strict = bool(getattr(arguments, "strict", False))
-    return Options(sources, tuple(Path(folder) for folder in folders), strict)
+    overlays = tuple(Path(file) for file in arguments.overlay)
+    return Options(sources, tuple(Path(folder) for folder in folders), strict, overlays)
 
 
 def pairs(given: Sequence[str], flag: str, form: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from airflow_arazzo.cli.arguments import options_of
 from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_OK, BadArgument, located, say, say_json
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Severity
 from airflow_arazzo.description.documents import read_document
-from airflow_arazzo.plan.compiler import Options, compile_document
+from airflow_arazzo.plan.compiler import Options, compile_document, overlays_for
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -36,12 +37,28 @@ def check(arguments: argparse.Namespace) -> int:
     paths = list(documents([Path(p) for p in arguments.paths]))
     if not paths:
         raise BadArgument(f"there is no Arazzo document in {', '.join(arguments.paths)}")
-    checked = [check_document(path, options) for path in paths]
+    checked = [
+        check_document(path, own)
+        for path, own in zip(paths, _options_by_document(paths, options), strict=True)
+    ]
     if arguments.format == "json":
         say_json(msgspec.json.encode(checked).decode())
     else:
         _print(checked)
     return EXIT_OK if all(each.ok for each in checked) else EXIT_BAD_DOCUMENT
+
+
+def _options_by_document(paths: Sequence[Path], options: Options) -> list[Options]:
+    """Options for each document. Of several documents each gets the overlays that are for it."""
+    if len(paths) == 1 or not options.overlays:
+        return [options] * len(paths)
+    meant = [overlays_for(path, options) for path in paths]
+    somewhere = {overlay for found in meant for overlay in found}
+    # One that is for no document at all is an error of each.
+    return [
+        replace(options, overlays=[o for o in options.overlays if o in found or o not in somewhere])
+        for found in meant
+    ]
 
 
 def check_document(path: Path, options: Options) -> Checked:

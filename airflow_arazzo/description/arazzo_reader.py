@@ -95,7 +95,9 @@ class _Reader:
             place = at.get(member) or at
             if name in seen:
                 first = seen[name].document.position(seen[name].pointer)
-                self.report.error(code, f"the {what} {name!r} exists already, at line {first.line}", place)
+                here = place.document.position(place.pointer)
+                where = f"line {first.line}" if first.file == here.file else str(first)
+                self.report.error(code, f"the {what} {name!r} exists already, at {where}", place)
             else:
                 seen[name] = place
 

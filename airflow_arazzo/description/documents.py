@@ -66,6 +66,11 @@ class Document:
             start = _within(self.text, start, end, self._value(pointer), offset)
         return Position(self.name, *line_and_column(self.text, start))
 
+    def line(self, pointer: Pointer) -> int:
+        """The line in this file where a value starts; 0 for one that an overlay has put here."""
+        position = self.position(pointer)
+        return position.line if position.file == self.name else 0
+
     def _span(self, pointer: Pointer, key: bool) -> tuple[int, int]:
         """Offsets in the file of a value, or of its key."""
         if self.is_json:

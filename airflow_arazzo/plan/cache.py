@@ -64,6 +64,7 @@ def _file_name(document: Path, workflow_id: str, options: Options) -> str:
         sources,
         source_path,
         options.strict,
+        [os.path.abspath(path) for path in options.overlays],
     )
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest() + ".json"
 

@@ -32,6 +32,7 @@ from airflow_arazzo.plan.flow import find_recursion
 from airflow_arazzo.plan.inputs import InputSchema
 from airflow_arazzo.plan.model import Plan, Source, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.operations import Target
+from airflow_arazzo.plan.overlays import apply_overlays
 from airflow_arazzo.plan.secrets import (
     Draft,
     SecretOutputs,
@@ -53,11 +54,13 @@ class Options:
     :param sources: files by source name; they win over everything else.
     :param source_path: folders that are searched for sources by file name.
     :param strict: whether warnings are errors.
+    :param overlays: Overlay files that change documents before they are read.
     """
 
     sources: Mapping[str, Path] = field(default_factory=dict)
     source_path: Sequence[Path] = ()
     strict: bool = False
+    overlays: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def compile_document(path: Path, options: Options | None = None) -> Compilation:
     report = Report()
     plans: dict[str, Plan] = {}
     try:
-        arazzo = read_arazzo(library.load(path), report)
+        arazzo = _read(library, options, report)
     except DocumentError as error:
         return Compilation({}, error.diagnostics, library.dependencies())
     shape = list(report.diagnostics)
@@ -115,7 +118,7 @@ def compile_workflow(
     options = options or Options()
     library = Library(path, options.sources, options.source_path)
     report = Report()
-    arazzo = read_arazzo(library.load(path), report)
+    arazzo = _read(library, options, report)
     if arazzo is None:
         raise DocumentError(report.diagnostics)
     workflow = _chosen(arazzo, workflow_id)
@@ -129,14 +132,40 @@ def compile_workflow(
     return plan, library.dependencies()
 
 
-def workflow_ids(path: Path) -> tuple[str, ...]:
+def workflow_ids(path: Path, options: Options | None = None) -> tuple[str, ...]:
     """Ids of a document's workflows.
 
-    :raises DocumentError: when the document cannot be read.
+    :raises DocumentError: when the document cannot be read, or an overlay cannot be applied.
     """
-    library = Library(path)
-    arazzo = read_arazzo(library.load(path), Report())
+    options = options or Options()
+    library = Library(path, options.sources, options.source_path)
+    arazzo = _read(library, options, Report())
     return tuple(workflow.id for workflow in arazzo.workflows) if arazzo else ()
+
+
+def overlays_for(path: Path, options: Options) -> list[Path]:
+    """Those overlays that are for a document or for a source of it, or cannot be read."""
+
+    def is_elsewhere(overlay: Path) -> bool:
+        report = Report()
+        try:
+            apply_overlays(Library(path, options.sources, options.source_path), [overlay], report)
+        except DocumentError:
+            return False
+        return any(diagnostic.code == "overlay-document" for diagnostic in report.diagnostics)
+
+    return [overlay for overlay in options.overlays if not is_elsewhere(overlay)]
+
+
+def _read(library: Library, options: Options, report: Report) -> ArazzoDocument | None:
+    """The entry document with its overlays applied; None (reported) when nothing can be made of it.
+
+    :raises DocumentError: when it cannot be read, or an overlay cannot be applied.
+    """
+    apply_overlays(library, options.overlays, report)
+    if report.failed:
+        raise DocumentError(report.diagnostics)
+    return read_arazzo(library.load(library.entry), report)
 
 
 def _chosen(arazzo: ArazzoDocument, workflow_id: str) -> WorkflowObject:
@@ -296,7 +325,7 @@ class _Compiler:
             depends_on=depends_on,
             outputs=outputs,
             file=scope.arazzo.document.path.name if scope.prefix else scope.arazzo.document.name,
-            line=workflow.at.document.position(workflow.at.pointer).line,
+            line=workflow.at.document.line(workflow.at.pointer),
         )
 
     def _depends_on(

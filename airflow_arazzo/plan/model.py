@@ -202,7 +202,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :param timeout_ms: milliseconds for the whole step (Arazzo 1.1 ``timeout``).
     :param secret_outputs: names of outputs that later steps send as credentials.
-    :param line: line of the step in its document, counted from 1.
+    :param line: line of the step in its document, counted from 1; 0 for one that an overlay has added.
     """
 
     id: str

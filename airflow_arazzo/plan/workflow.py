@@ -94,7 +94,7 @@ class StepCompiler:
             outputs=outputs,
             timeout_ms=written.timeout,
             depends_on=self._dependencies(written),
-            line=written.at.document.position(written.at.pointer).line,
+            line=written.at.document.line(written.at.pointer),
         )
 
     def _call(self, written: StepObject) -> OperationCall | WorkflowCall | None:

@@ -3,7 +3,7 @@
 The cases are in ``broken/*.txt``. A case begins with ``#####`` and what is wrong; then come the expected
 diagnostics, all of them: a mark (or a position), severity, code, a part of the message and a part of the
 hint. The files follow, each behind ``===`` and its name. ``«1»`` in a file marks a place and is taken out
-before the file is written.
+before the file is written. Files that are called overlay are applied as overlays.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ class Case:
     @property
     def document(self) -> str:
         return next(iter(self.files))
+
+    def overlays(self, folder: Path) -> tuple[Path, ...]:
+        return tuple(folder / name for name in self.files if name.startswith("overlay"))
 
 
 def cases() -> Iterator[Case]:
@@ -87,7 +90,7 @@ def compiled(case: Case, folder: Path, *, strict: bool = False) -> Compilation:
         (folder / name).write_bytes((FOLDER / name).read_bytes())
     for name, text in places(case.files)[0].items():
         (folder / name).write_bytes(text.encode())
-    return compile_document(folder / case.document, Options(strict=strict))
+    return compile_document(folder / case.document, Options(strict=strict, overlays=case.overlays(folder)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -106,21 +109,22 @@ def test_diagnostics_are_exact(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_nothing_runs_after_an_error(case: Case, tmp_path: Path) -> None:
     result = compiled(case, tmp_path)
+    options = Options(overlays=case.overlays(tmp_path))
     if result.failed:
         for workflow_id in result.plans:
-            assert compile_workflow(tmp_path / case.document, workflow_id)
+            assert compile_workflow(tmp_path / case.document, workflow_id, options)
         with pytest.raises(DocumentError) as raised:
-            _compile_each(tmp_path / case.document, result)
+            _compile_each(tmp_path / case.document, result, options)
         assert set(raised.value.diagnostics) <= set(result.diagnostics) | set(_of_choice(raised.value))
     else:
         assert result.plans
 
 
-def _compile_each(path: Path, result: Compilation) -> None:
+def _compile_each(path: Path, result: Compilation, options: Options) -> None:
     """Compile a workflow that failed; any name will do where the document cannot be read at all."""
     ids = set(re.findall(r"workflowId: (\w+)", path.read_text(errors="replace"))) - set(result.plans)
     for workflow_id in sorted(ids) or ["any"]:
-        compile_workflow(path, workflow_id)
+        compile_workflow(path, workflow_id, options)
 
 
 def _of_choice(error: DocumentError) -> list[Diagnostic]:

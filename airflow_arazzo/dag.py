@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from airflow_arazzo.docs import workflow_doc
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.graph import task_names
+from airflow_arazzo.operators.period import END, START, uses_period
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.params import workflow_params
+from airflow_arazzo.params import period_params, workflow_params
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.schedule import with_data_intervals
-from airflow_arazzo.tasks import Declarations, UnknownName, build_tasks, check_names, declared
+from airflow_arazzo.tasks import (
+    Declarations,
+    UnknownName,
+    add_outputs_task,
+    build_tasks,
+    check_names,
+    declared,
+    set_outlets,
+)
 
 
 class MissingInputs(ValueError):
-    """A scheduled workflow with required inputs that nobody gives a value."""
+    """Inputs that the DAG file has to give a value, and does not."""
 
 
 class ArazzoDag(DAG):
@@ -32,8 +41,11 @@ class ArazzoDag(DAG):
     :param document: the Arazzo document; a relative path starts from the folder of the calling file.
     :param workflow_id: needed when the document has several workflows.
     :param dag_id: the workflow's id when not given.
-    :param inputs: values of inputs, or Jinja templates of them such as ``"{{ data_interval_start }}"``;
-        texts are cast to the type that the input's schema names.
+    :param inputs: values of inputs, or Jinja templates of them such as ``"{{ period.start_ms }}"``; texts are
+        cast to the type that the input's schema names. ``period`` is what the run bills: see
+        :class:`~airflow_arazzo.operators.period.Period`. Scheduled and backfilled runs have their data
+        interval for it; any other run states it with the params ``period_start`` and ``period_end``, which
+        the trigger form asks for when a template uses ``period``.
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
     :param sources: files of source descriptions by name, relative to the document's folder.
     :param source_path: folders to search for source descriptions, relative to the document's folder.
@@ -44,12 +56,16 @@ class ArazzoDag(DAG):
     :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
-        scheduled and backfilled runs, and the run itself of all others.
+        scheduled and backfilled runs, the period that a run states, and the run itself of all others.
     :param ledger: whether requests that change something go through the ledger, which keeps them from
         having their effect twice. Without it, running a task again by hand sends its requests again.
+    :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
+        their events, except credentials and those that are long; numbers as in XCom. A workflow that can
+        take several ways gets a task ``outputs`` for it, which comes last.
     :param pool: the pool of all tasks; it wins over ``default_args``.
     :raises BrokenDocument: when the document does not compile.
-    :raises MissingInputs: for a schedule without values for all required inputs.
+    :raises MissingInputs: for a schedule without values for all required inputs, and for an input called
+        ``period_start`` or ``period_end`` that has no value when templates use ``period``.
     :raises UnknownName: for inputs or connections that the workflow does not have.
     """
 
@@ -69,6 +85,7 @@ class ArazzoDag(DAG):
         idempotency: Declarations | None = None,
         identity: str = "",
         ledger: bool = True,
+        outlets: Sequence[Asset] = (),
         pool: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -85,7 +102,8 @@ class ArazzoDag(DAG):
             )
             plan = declared(plan, idempotency)
             check_names(plan, given, connections or {})
-            arguments = _dag_arguments(plan, given, pool, kwargs)
+            by_period = uses_period(given, identity)
+            arguments = _dag_arguments(plan, given, pool, kwargs, by_period=by_period)
         except (BrokenDocument, MissingInputs, UnknownName) as error:
             # Airflow shows the last frames of the traceback: the DAG file's should be among them.
             raise error.with_traceback(None) from None
@@ -102,10 +120,12 @@ class ArazzoDag(DAG):
                 ledger=ledger,
                 identity=identity,
             )
+            if outlets:
+                set_outlets(self.steps, add_outputs_task(self.steps), outlets)
 
 
 def _dag_arguments(
-    plan: Plan, given: Mapping[str, Any], pool: str | None, kwargs: Mapping[str, Any]
+    plan: Plan, given: Mapping[str, Any], pool: str | None, kwargs: Mapping[str, Any], *, by_period: bool
 ) -> dict[str, Any]:
     """Arguments for :class:`airflow.sdk.DAG`, with what a workflow knows filled in."""
     arguments = dict(kwargs)
@@ -120,12 +140,25 @@ def _dag_arguments(
     arguments["schedule"] = schedule
     arguments["default_args"] = defaults
     arguments["params"] = {**workflow_params(plan.root, given), **own_params}
+    if by_period:
+        _check_period_inputs(plan, given)
+        arguments["params"] = {**period_params(required=schedule is None), **arguments["params"]}
     arguments.setdefault("description", plan.root.summary or None)
     arguments.setdefault("doc_md", workflow_doc(plan))
     arguments.setdefault("is_paused_upon_creation", True)
     arguments.setdefault("catchup", False)
     arguments["tags"] = sorted({"arazzo", *(arguments.get("tags") or ())})
     return arguments
+
+
+def _check_period_inputs(plan: Plan, given: Mapping[str, Any]) -> None:
+    properties = plan.root.inputs.get("properties") or {}
+    for name in (START, END):
+        if name in properties and name not in given:
+            raise MissingInputs(
+                f"workflow {plan.root.id!r} has an input {name!r}, and that is also how a run states its "
+                f"period, which the templates use. Give the input with inputs={{...}}."
+            )
 
 
 def _check_values(plan: Plan, given: Mapping[str, Any], params: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from airflow_arazzo.operators.period import END, START
 from airflow_arazzo.plan.model import Workflow
 
 
@@ -26,6 +27,33 @@ def workflow_params(workflow: Workflow, bound: Iterable[str] = ()) -> dict[str, 
         for name, schema in properties.items()
         if name not in given
     }
+
+
+def period_params(*, required: bool) -> dict[str, Param]:
+    """Params by which a run without a period of its own states one.
+
+    They are texts and not date pickers, which send moments in the time zone of the person who picks.
+
+    :param required: whether every run has to, as there is no schedule.
+    """
+    return {
+        START: _period_param("Period from", "First day", required),
+        END: _period_param("Period to", "First day after the end", required),
+    }
+
+
+def _period_param(title: str, what: str, required: bool) -> Param:
+    description = f"{what} of the period that this run is for, {_WRITTEN}"
+    if required:
+        return Param(description=description, title=title, type="string", pattern=_MOMENT)
+    return Param(None, description=description, title=title, type=["string", "null"], pattern=_MOMENT)
+
+
+_MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$"
+_WRITTEN = (
+    "such as 2026-03-01, in the time zone of the schedule; or a moment, such as 2026-03-01T06:00:00+01:00. "
+    "Scheduled runs have their own period."
+)
 
 
 def input_param(name: str, schema: Mapping[str, Any], *, required: bool) -> Param:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from airflow.sdk import TaskGroup, XComArg
+from airflow.sdk import Asset, TaskGroup, XComArg
 
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
@@ -18,6 +18,7 @@ from airflow_arazzo.tasks import (
     build_tasks,
     check_names,
     declared,
+    set_outlets,
 )
 
 
@@ -33,7 +34,10 @@ class ArazzoTaskGroup(TaskGroup):
     :param document: the Arazzo document; a relative path starts from the folder of the calling file.
     :param workflow_id: needed when the document has several workflows.
     :param group_id: the workflow's id when not given.
-    :param inputs: values of inputs, Jinja templates of them, or outputs of upstream tasks.
+    :param inputs: values of inputs, Jinja templates of them, or outputs of upstream tasks. In templates
+        ``period`` is what the run bills, see :class:`~airflow_arazzo.operators.period.Period`: the data
+        interval of scheduled and backfilled runs, and what any other run states with the host DAG's params
+        ``period_start`` and ``period_end``.
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
     :param sources: files of source descriptions by name, relative to the document's folder.
     :param source_path: folders to search for source descriptions, relative to the document's folder.
@@ -44,9 +48,11 @@ class ArazzoTaskGroup(TaskGroup):
     :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
-        scheduled and backfilled runs, and the run itself of all others.
+        scheduled and backfilled runs, the period that a run states, and the run itself of all others.
     :param ledger: whether requests that change something go through the ledger, which keeps them from
         having their effect twice. Without it, running a task again by hand sends its requests again.
+    :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
+        their events, except credentials and those that are long; numbers as in XCom.
     :raises BrokenDocument: when the document does not compile.
     :raises UnknownName: for inputs or connections that the workflow does not have.
     """
@@ -67,6 +73,7 @@ class ArazzoTaskGroup(TaskGroup):
         idempotency: Declarations | None = None,
         identity: str = "",
         ledger: bool = True,
+        outlets: Sequence[Asset] = (),
         **kwargs: Any,
     ) -> None:
         try:
@@ -99,6 +106,7 @@ class ArazzoTaskGroup(TaskGroup):
                 publish_each=True,
             )
             self._outputs = add_outputs_task(self.steps)
+            set_outlets(self.steps, self._outputs, outlets)
 
     @property
     def output(self) -> XComArg:

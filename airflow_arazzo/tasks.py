@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from airflow.sdk import TriggerRule
+from airflow.sdk import Asset, TriggerRule
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.docs import step_doc
@@ -109,6 +109,17 @@ def add_outputs_task(tasks: Mapping[str, ArazzoStepOperator]) -> ArazzoOutputsOp
     for way in end.upstream:
         tasks[way.task] >> task
     return task
+
+
+def set_outlets(
+    tasks: Mapping[str, ArazzoStepOperator], end: ArazzoOutputsOperator | None, outlets: Sequence[Asset]
+) -> None:
+    """Let a workflow update assets: in the one task that succeeds only when the workflow has.
+
+    :param end: the task of :func:`add_outputs_task`, if there is one.
+    """
+    task = end if end is not None else list(tasks.values())[-1]
+    task.outlets = [*task.outlets, *outlets]
 
 
 def _fixed(part: Component) -> dict[str, Any]:

@@ -23,8 +23,7 @@ from airflow_arazzo.ledger.location import (
     url_from_connection,
 )
 from airflow_arazzo.ledger.store import Store
-
-_PERIODIC = frozenset({"scheduled", "backfill"})
+from airflow_arazzo.operators.period import PERIODIC, Period
 
 
 def open_book() -> Book:
@@ -67,15 +66,16 @@ def _store(url: str, executor: str) -> Store:
     return store_at(url, executor)
 
 
-def identity_of(context: Any, namespace: str, stated: str = "") -> Identity:
+def identity_of(context: Any, namespace: str, stated: str = "", period: Period | None = None) -> Identity:
     """What a run is for.
 
     Scheduled and backfilled runs are for their data interval: whoever runs that period again means the same
-    effects. Any other run is for itself, also where Airflow infers an interval for it: two provisionings
-    on one afternoon are two.
+    effects, also a run that states it. Any other run is for itself, also where Airflow infers an interval
+    for it: two provisionings on one afternoon are two.
 
     :param namespace: DAG id and group path.
-    :param stated: a period or anything else that the DAG's author gives as ``identity``.
+    :param stated: what the DAG's author gives as ``identity``.
+    :param period: the period that the run states.
     """
     index = getattr(context["ti"], "map_index", -1)
     # Mapped tasks are told apart by their place in the list. A list that has changed meanwhile shows as
@@ -86,7 +86,9 @@ def identity_of(context: Any, namespace: str, stated: str = "") -> Identity:
     run = context["dag_run"]
     kind = str(getattr(run.run_type, "value", run.run_type))
     start, end = run.data_interval_start, run.data_interval_end
-    if kind in _PERIODIC and start is not None and end is not None:
+    if kind not in PERIODIC and period is not None:
+        return Identity(namespace, f"{_utc(period.start)}/{_utc(period.end)}", row)
+    if kind in PERIODIC and start is not None and end is not None:
         return Identity(namespace, f"{_utc(start)}/{_utc(end)}", row)
     return Identity(namespace, f"run {run.run_id}", row)
 

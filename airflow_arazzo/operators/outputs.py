@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_arazzo.operators.assets import tell_assets
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.upstream import Upstream
 
@@ -37,4 +38,6 @@ class ArazzoOutputsOperator(BaseOperator):
         upstream = Upstream(context["ti"], self.component, prefix)
         if upstream.chosen_step() is None:
             raise AirflowSkipException("The workflow has not ended.")
-        return upstream.workflow_outputs() or {}
+        outputs = upstream.workflow_outputs() or {}
+        tell_assets(context, self.outlets, outputs)
+        return outputs

@@ -32,11 +32,13 @@ from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators.assets import tell_assets
 from airflow_arazzo.operators.effects import identity_of, open_book
 from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.pause import Pause
+from airflow_arazzo.operators.period import Period, stated_period, uses_period, with_period
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
 from airflow_arazzo.operators.story import Story, told_sender
 from airflow_arazzo.operators.upstream import Upstream
@@ -107,10 +109,20 @@ class ArazzoStepOperator(BaseOperator):
         self.plan_digest = plan.digest
         self.ledger = ledger
         self.identity = identity
+        self.uses_period = uses_period(self.inputs, identity)
         if not ledger and not component.needs.only_safe:
             # Airflow repeats a task whose worker died without asking anyone. A request that may have
             # taken effect must not be repeated like that, so such tasks are never retried by Airflow.
             self.retries = 0
+
+    def render_template(self, content: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render a template, in which ``period`` is the period that the run is for.
+
+        :raises AirflowFailException: when the template uses the period and the run has none.
+        """
+        if self.uses_period:
+            context = with_period(context, self.dag)
+        return super().render_template(content, context, *args, **kwargs)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the steps.
@@ -217,12 +229,16 @@ class ArazzoStepOperator(BaseOperator):
         return LedgeredExchange(
             send,
             open_book(),
-            identity_of(context, namespace, self.identity),
+            identity_of(context, namespace, self.identity, self._stated_period(context)),
             self.plan,
             connections,
             attempt=f"{context['dag_run'].run_id} {self.task_id} try {ti.try_number}",
             secrets=lambda: story.hidden,
         )
+
+    def _stated_period(self, context: Any) -> Period | None:
+        """The period that the run states, where its templates use one; params may mean anything elsewhere."""
+        return stated_period(context, self.dag) if self.uses_period else None
 
     def _may_pause(self) -> bool:
         """Whether the task may have given its slot back: it waits, or the ledger told it to come later."""
@@ -243,7 +259,7 @@ class ArazzoStepOperator(BaseOperator):
         state = machine.state
         outputs = self._outputs(state, story)
         if done.status == "succeeded":
-            self._publish_workflow_outputs(ti, state, story)
+            tell_assets(context, self.outlets, self._publish_workflow_outputs(ti, state, story))
         guests = self._step_outputs(state, self.component.needs.guests, story)
         if guests:
             ti.xcom_push(exchange.GUEST_OUTPUTS, guests)
@@ -256,11 +272,11 @@ class ArazzoStepOperator(BaseOperator):
         story.end(outputs, done.next_step if done.status == "left" else "")
         return outputs
 
-    def _publish_workflow_outputs(self, ti: Any, state: State, story: Story) -> None:
-        """Push the outputs of the workflow that has ended, where it declares some."""
+    def _publish_workflow_outputs(self, ti: Any, state: State, story: Story) -> dict[str, Any]:
+        """Push the outputs of the workflow that has ended, where it declares some; returns them."""
         workflow = self.plan.workflows[state.frames[0].workflow]
         if not workflow.outputs:
-            return
+            return {}
         try:
             outputs = workflow_outputs(self.plan, state)
         except (AbsentInText, ValueError) as error:
@@ -277,6 +293,7 @@ class ArazzoStepOperator(BaseOperator):
         for name in published if self.publish_each else ():
             if name not in exchange.RESERVED:
                 ti.xcom_push(name, published[name])
+        return published
 
     def _outputs(self, state: State, story: Story) -> dict[str, Any]:
         """What the task returns: outputs of its step, or of its steps by id."""

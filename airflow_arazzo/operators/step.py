@@ -38,7 +38,7 @@ from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.pause import Pause
-from airflow_arazzo.operators.period import Period, stated_period, uses_period, with_period
+from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses_period, with_period
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
 from airflow_arazzo.operators.story import Story, told_sender
 from airflow_arazzo.operators.upstream import Upstream
@@ -238,7 +238,10 @@ class ArazzoStepOperator(BaseOperator):
 
     def _stated_period(self, context: Any) -> Period | None:
         """The period that the run states, where its templates use one; params may mean anything elsewhere."""
-        return stated_period(context, self.dag) if self.uses_period else None
+        try:
+            return stated_period(context, self.dag) if self.uses_period else None
+        except NoPeriod as error:
+            raise AirflowFailException(f"Nothing was sent. {error}") from None
 
     def _may_pause(self) -> bool:
         """Whether the task may have given its slot back: it waits, or the ledger told it to come later."""

@@ -178,6 +178,8 @@ def stated_period(context: Any, dag: Any) -> Period | None:
 def zone_of(dag: Any) -> tzinfo:
     """The time zone in which a DAG's schedule counts days."""
     zone = getattr(dag.timetable, "timezone", None)
+    if isinstance(zone, str):
+        return pendulum.timezone(zone)
     found: tzinfo = zone if isinstance(zone, tzinfo) else dag.timezone
     return found
 

@@ -144,6 +144,26 @@ def test_hours_that_are_there_twice(make: Any) -> None:
     ]
 
 
+def test_periods_that_differ_only_in_what_clocks_do() -> None:
+    from airflow_arazzo.operators.period import Period
+
+    end = datetime(2026, 10, 25, 2, tzinfo=UTC)
+    two_hours = Period.between(end - timedelta(hours=2), end, BERLIN)
+    one_hour = Period.between(end - timedelta(hours=1), end, BERLIN)
+    assert two_hours.start.naive() == one_hour.start.naive()
+    assert two_hours != one_hour
+    assert two_hours == Period.between(end - timedelta(hours=2), end, UTC)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", pendulum.timezone("Asia/Tokyo")], ids=["name", "zone"])
+def test_days_are_those_of_the_timetable(make: Any, zone: Any) -> None:
+    from airflow.sdk import CronDataIntervalTimetable
+
+    schedule = CronDataIntervalTimetable("@daily", timezone=zone)
+    dag = make(schedule=schedule, start_date=datetime(2026, 3, 1, tzinfo=UTC), catchup=True)
+    assert scheduled(dag, 1)[0].id == "2026-03-02/2026-03-03"
+
+
 def test_a_month(make: Any) -> None:
     dag = make(schedule="@monthly", start_date=pendulum.datetime(2026, 3, 1, tz=BERLIN), catchup=True)
     (march,) = scheduled(dag, 1)

@@ -94,7 +94,7 @@ class StepObject:
     workflow_id: Location | None
     parameters: tuple[ParameterObject, ...]
     request_body: RequestBodyObject | None
-    success_criteria: tuple[CriterionObject, ...] | None
+    success_criteria: tuple[CriterionObject, ...]
     on_success: tuple[ActionObject, ...]
     on_failure: tuple[ActionObject, ...]
     outputs: dict[str, Location]

@@ -21,11 +21,16 @@ from airflow_arazzo.description.arazzo import (
     WorkflowObject,
     is_arazzo,
 )
-from airflow_arazzo.description.diagnostics import did_you_mean
+from airflow_arazzo.description.diagnostics import Diagnostic, Severity, did_you_mean
 from airflow_arazzo.description.documents import Document, Location, Report
-from airflow_arazzo.description.fields import Fields
+from airflow_arazzo.description.fields import Fields, type_name
+from airflow_arazzo.description.versions import warn_of_newer, warn_of_newer_fields
 
 VERSION = re.compile(r"1\.[01]\.\d+(-.+)?\Z")
+COMPONENTS = ("inputs", "parameters", "successActions", "failureActions")
+"""Kinds of components."""
+
+_KEY = re.compile(r"[A-Za-z0-9._-]+\Z")
 
 
 def read_arazzo(document: Document, report: Report) -> ArazzoDocument | None:
@@ -47,10 +52,18 @@ class _Reader:
         self.report = report
         self.document = document
         self.components = document.root.get("components")
+        self.version = str(document.value.get("arazzo"))
 
     def fields(self, at: Location, kind: str, *names: str) -> Fields | None:
         """Access to an object's fields with checks; None (reported) where there is no object."""
-        return Fields.of(at, kind, names, self.report)
+        fields = Fields.of(at, kind, names, self.report)
+        if fields:
+            warn_of_newer_fields(fields, self.version)
+        return fields
+
+    def newer(self, what: str, at: Location) -> None:
+        """Warn of what came with Arazzo 1.1 in a document that says 1.0."""
+        warn_of_newer(what, at, self.version, self.report)
 
     def read(self) -> ArazzoDocument | None:
         root = self.fields(
@@ -71,12 +84,13 @@ class _Reader:
         info = info_at and self.fields(info_at, "info", "title", "summary", "description", "version")
         sources = tuple(s for at in root.array("sourceDescriptions", required=True) if (s := self.source(at)))
         workflows = tuple(w for at in root.array("workflows", required=True) if (w := self.workflow(at)))
+        self.all_components(root)
         self.unique([(s.name, s.at, "name") for s in sources], "duplicate-source", "source description")
         self.unique([(w.id, w.at, "workflowId") for w in workflows], "duplicate-workflow", "workflow")
         return ArazzoDocument(
             document=self.document,
             version=version,
-            self_uri=root.text("$self"),
+            self_uri=self.identity(root),
             title=info.text("title", required=True) if info else "",
             summary=info.text("summary") if info else "",
             description=info.text("description") if info else "",
@@ -85,6 +99,54 @@ class _Reader:
             workflows=workflows,
             at=self.document.root,
         )
+
+    def identity(self, root: Fields) -> str:
+        """The ``$self`` of the document; it names the whole document, so it has no fragment."""
+        at = root.text_at("$self")
+        if at is not None and "#" in at.value:
+            hint = "leave out '#' and what follows it"
+            self.report.error("wrong-value", f"'$self' has a fragment: {at.value!r}", at, hint)
+        return str(at.value) if at is not None else ""
+
+    def all_components(self, root: Fields) -> None:
+        """Check every component, also those that nothing refers to: these are warned of and do no harm."""
+        found = Report()
+        reader = _Reader(self.document, found)
+        at = root.at.get("components") if "components" in root else None
+        kinds = Fields.of(at, "components", COMPONENTS, found) if at else None
+        for kind in COMPONENTS if kinds else ():
+            group = kinds.object(kind) if kinds else None
+            for name, component in group.members() if group else ():
+                self.check_name(name, "a component", component)
+                reader.component(kind, component)
+        known = {(d.code, d.position) for d in self.report.diagnostics}
+        for finding in found.diagnostics:
+            if finding.severity is not Severity.ERROR:
+                self.report.diagnostics.append(finding)
+            elif (finding.code, finding.position) not in known:
+                message = f"{finding.message}; nothing can refer to it as it is"
+                self.report.diagnostics.append(
+                    Diagnostic(
+                        "malformed-component", Severity.WARNING, message, finding.position, finding.hint
+                    )
+                )
+
+    def check_name(self, name: str, what: str, at: Location) -> None:
+        """Warn of a key that has other characters than the specification wants."""
+        if not _KEY.match(name):
+            message = f"the name {name!r} of {what} should be of letters, digits, '.', '-' and '_'"
+            self.report.warning("odd-name", message, at, key=True)
+
+    def component(self, kind: str, at: Location) -> None:
+        """Read one component for what is wrong with it."""
+        if kind == "inputs":
+            if not isinstance(at.value, dict | bool):
+                message = f"expected a JSON Schema as an object, found {type_name(at.value)}"
+                self.report.error("wrong-type", message, at)
+        elif kind == "parameters":
+            self.parameter(at)
+        else:
+            self.action(at, "success" if kind == "successActions" else "failure")
 
     def unique(self, named: list[tuple[str, Location, str]], code: str, what: str) -> None:
         """Report every name that was used before."""
@@ -107,6 +169,8 @@ class _Reader:
             return None
         name, url = fields.text("name", required=True), fields.text("url", required=True)
         kind = fields.choice("type", ("openapi", "arazzo", "asyncapi"))
+        if kind == "asyncapi":
+            self.newer("the type 'asyncapi' of a source description", at / "type")
         return SourceDescription(name, url, kind, at) if name else None
 
     def workflow(self, at: Location) -> WorkflowObject | None:
@@ -160,9 +224,7 @@ class _Reader:
             workflow_id=fields.text_at("workflowId"),
             parameters=self.parameters(fields),
             request_body=self.request_body(fields),
-            success_criteria=self.criteria(fields, "successCriteria")
-            if "successCriteria" in fields
-            else None,
+            success_criteria=self.success_criteria(fields),
             on_success=self.actions(fields, "onSuccess", "success"),
             on_failure=self.actions(fields, "onFailure", "failure"),
             outputs=self.outputs(fields),
@@ -172,9 +234,33 @@ class _Reader:
             at=at,
         )
 
+    def success_criteria(self, fields: Fields) -> tuple[CriterionObject, ...]:
+        """The criteria of a step; an empty list says no more than none does."""
+        at = fields.at.get("successCriteria")
+        if at is not None and at.value == []:
+            message = "'successCriteria' is empty; it is read as if it were not there: a 2xx status succeeds"
+            self.report.warning("empty-criteria", message, at, "give at least one criterion, or none")
+        return self.criteria(fields, "successCriteria")
+
     def outputs(self, fields: Fields) -> dict[str, Location]:
+        """Outputs by name. A list of objects is read as one object, where no name comes twice."""
+        at = fields.at.get("outputs")
+        if at is not None and isinstance(at.value, list):
+            members = [member for item in at.items() for member in item.members()]
+            objects = all(isinstance(item.value, dict) for item in at.items())
+            if objects and len(members) == len({name for name, _ in members}):
+                message = f"'outputs' of {fields.kind} is a list; its items are read as one object"
+                self.report.warning("outputs-list", message, at, "write the outputs as one object")
+                return self.named_outputs(members, fields)
         at = fields.object("outputs")
-        return dict(at.members()) if at else {}
+        return self.named_outputs(list(at.members()) if at else [], fields)
+
+    def named_outputs(self, written: list[tuple[str, Location]], fields: Fields) -> dict[str, Location]:
+        for name, at in written:
+            self.check_name(name, "an output", at)
+            if isinstance(at.value, dict) and "context" in at.value and "selector" in at.value:
+                self.newer(f"a Selector Object as an output of {fields.kind}", at)
+        return dict(written)
 
     def reusable(self, at: Location, kind: str) -> tuple[Location, Location | None] | None:
         """The object itself, or the component that a Reusable Object names with its ``value`` override."""
@@ -217,6 +303,8 @@ class _Reader:
             return None
         name = fields.text("name", required=True)
         place = fields.choice("in", ("path", "query", "querystring", "header", "cookie"))
+        if place == "querystring":
+            self.newer("'in: querystring'", target / "in")
         value = value or target.get("value")
         if value is None:
             self.report.error("missing-field", "a parameter needs 'value'", at)
@@ -262,9 +350,9 @@ class _Reader:
 
     def criterion(self, at: Location) -> CriterionObject | None:
         if isinstance(at.value, str):
-            hint = f"write 'condition: {at.value}'"
-            self.report.error("wrong-type", "expected a criterion as an object, found a text", at, hint)
-            return None
+            message = "a criterion given as a text is read as its condition"
+            self.report.warning("criterion-text", message, at, f"write 'condition: {at.value}'")
+            return CriterionObject(at, "", "", None, at)
         fields = self.fields(at, "a criterion", "context", "condition", "type", "version")
         condition = fields.text_at("condition", required=True) if fields else None
         if fields is None or condition is None:
@@ -311,9 +399,18 @@ class _Reader:
             kind=kind,
             step_id=step,
             workflow_id=workflow,
-            parameters=self.parameters(fields),
+            parameters=self.action_parameters(fields),
             retry_after=fields.number("retryAfter"),
             retry_limit=fields.integer("retryLimit"),
             criteria=self.criteria(fields, "criteria"),
             at=at,
         )
+
+    def action_parameters(self, fields: Fields) -> tuple[ParameterObject, ...]:
+        """Inputs for the workflow that an action jumps to; they have no place."""
+        read = self.parameters(fields)
+        for parameter in read:
+            if parameter.place:
+                message = f"'in' of {parameter.name!r} says nothing here: it is an input of the workflow"
+                self.report.warning("input-place", message, parameter.at, "leave out 'in'")
+        return read

@@ -65,6 +65,9 @@ def _other_document(url: str, reference: Location, library: Library) -> Document
     except ValueError:
         raise BrokenReference(reference, f"{url!r} is no URL") from None
     if remote:
+        known = library.identified(url, reference.document)
+        if known is not None:
+            return known
         raise BrokenReference(reference, f"{url} is remote, and nothing is fetched while compiling")
     path = reference.document.path.parent / unquote(url)
     if not library.exists(path):

@@ -1,8 +1,9 @@
 """Finding and loading the files that a document names, without any network.
 
 A source's URL is never fetched. Its file is found, in this order: the mapping that the caller gives by
-source name; the URL as a path relative to the document; the end of the URL's path (longest first)
-beside the document, in the folders of the source path, and in the document's parent folders.
+source name; the document beside this one, or on the source path, whose ``$self`` is the URL; the URL as a
+path relative to the document; the end of the URL's path (longest first) beside the document, in the folders
+of the source path, and in the document's parent folders.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.description.documents import Document, read_document, relative_name
+from airflow_arazzo.description.identity import (
+    folders,
+    identities,
+    identity,
+    listing_digest,
+    resolved,
+)
 
 MAX_PARENTS = 6
 """How many parent folders of a document are searched for its sources."""
@@ -24,7 +33,8 @@ MAX_PARENTS = 6
 class Found:
     """Where the file of a source was found.
 
-    :param how: ``mapped``, ``relative`` (as the URL says), ``nearby`` (by the end of the URL's path).
+    :param how: ``mapped``, ``identified`` (by its ``$self``), ``relative`` (as the URL says), ``nearby`` (by
+        the end of the URL's path).
     """
 
     path: Path
@@ -45,6 +55,7 @@ class Library:
     source_path: Sequence[Path] = ()
     documents: dict[Path, Document] = field(default_factory=dict)
     probed: set[Path] = field(default_factory=set)
+    _identities: dict[Path, dict[str, Path]] = field(default_factory=dict)
 
     def load(self, path: Path) -> Document:
         """The document at a path.
@@ -75,10 +86,15 @@ class Library:
             parts = urlsplit(url)
         except ValueError:
             return None
+        known = self.identified(url, base)
+        if known is not None:
+            return Found(known.path, "identified")
         folder = base.path.parent
-        if parts.scheme in ("", "file") and parts.path:
-            direct = folder / unquote(parts.path)
-            if self.exists(direct):
+        for start_folder in folders(base.path, identity(base.value)):
+            direct = start_folder / unquote(parts.path)
+            if start_folder != folder:  # the place that a $self names need not be there
+                direct = Path(os.path.normpath(direct))
+            if parts.scheme in ("", "file") and parts.path and self.exists(direct):
                 return Found(direct, "relative")
         tail = [part for part in unquote(parts.path).split("/") if part not in ("", ".", "..")]
         parents = [folder, *folder.parents][: MAX_PARENTS + 1]
@@ -89,14 +105,47 @@ class Library:
                     return Found(candidate, "nearby")
         return None
 
+    def identified(self, url: str, base: Document) -> Document | None:
+        """The document whose ``$self`` is a URL, among those loaded, beside ``base`` and on the source path.
+
+        :param url: may be relative where ``base`` has an absolute ``$self``.
+        """
+        wanted = resolved(url, identity(base.value))
+        if not wanted:
+            return None
+        for document in self.documents.values():
+            if identity(document.value) == wanted:
+                return document
+        for folder in (base.path.parent, *self.source_path):
+            path = self._identified_in(Path(os.path.abspath(folder))).get(wanted)
+            try:
+                document_there = self.load(path) if path else None
+            except DocumentError:
+                continue
+            if document_there is not None and identity(document_there.value) == wanted:
+                return document_there
+        return None
+
+    def _identified_in(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._identities:
+            self._identities[folder] = identities(folder)
+        return self._identities[folder]
+
     def dependencies(self) -> dict[str, str]:
-        """SHA-256 by path of every file that was read, and an empty text for files that were missed."""
+        """SHA-256 by path of every file that was read, and an empty text for files that were missed.
+
+        A path that ends in a separator is a folder that was searched: its value is of the names there.
+        """
         read = {str(path): document.digest for path, document in self.documents.items()}
-        return read | {str(path): "" for path in self.probed if path not in self.documents}
+        missed = {str(path): "" for path in self.probed if path not in self.documents}
+        listed = {f"{folder}{os.sep}": listing_digest(str(folder)) for folder in self._identities}
+        return read | missed | listed
 
 
 def file_digest(path: str) -> str:
-    """SHA-256 of a file in hexadecimal; empty when there is no such file."""
+    """SHA-256 of a file in hexadecimal, of its names for a folder; empty when there is no such file."""
+    if path.endswith(os.sep):
+        return listing_digest(path)
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -80,11 +80,18 @@ class RunScope:
         if root == "workflows":
             return self._workflow(expression)
         if root == "sourceDescriptions":
-            source = self._plan.sources.get(expression.scope)
-            return source.url if source and expression.name == "url" else ABSENT
+            return self._described(expression)
         if root == "self":
             return self._plan.self_uri or ABSENT
         return ABSENT
+
+    def _described(self, expression: Expression) -> Any:
+        """A field of a source description of the document that the workflow is in."""
+        key = self._frame.workflow
+        prefix = key.removesuffix(self._plan.workflows[key].id)
+        source = self._plan.descriptions.get(prefix + expression.scope)
+        fields = {"name": source.name, "url": source.url, "type": source.type} if source else {}
+        return fields.get(expression.name) or ABSENT
 
     def _input(self, name: str) -> Any:
         inputs = self._frame.inputs

@@ -30,7 +30,7 @@ from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
 from airflow_arazzo.plan.flow import find_recursion
 from airflow_arazzo.plan.inputs import InputSchema
-from airflow_arazzo.plan.model import Plan, Source, Step, Workflow, WorkflowCall
+from airflow_arazzo.plan.model import Description, Plan, Source, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.operations import Target
 from airflow_arazzo.plan.overlays import apply_overlays
 from airflow_arazzo.plan.secrets import (
@@ -201,6 +201,7 @@ class _Compiler:
         self.inputs: dict[str, InputSchema] = {}
         self.schemes: dict[str, SourceSchemes] = {}
         self.urls: dict[str, str] = {}
+        self.descriptions: dict[str, Description] = {}
         self._begun: dict[tuple[str, str], str] = {}
         self._depth = 0
         self._around = Surroundings(self.key_of, self.source_of)
@@ -219,6 +220,7 @@ class _Compiler:
             workflow=key,
             workflows=workflows,
             sources=sources,
+            descriptions=self.descriptions,
             title=arazzo.title,
             version=arazzo.document_version,
             self_uri=arazzo.self_uri,
@@ -309,6 +311,7 @@ class _Compiler:
         compiled = [step for written in workflow.steps if (step := steps.step(written))]
         outputs = {n: t for n, at in workflow.outputs.items() if (t := steps.outer.output(at))}
         ordered = analysis.ordered(compiled, workflow, self.report)
+        self._describe_sources(scope, ordered, outputs)
         depends_on = self._depends_on(scope, workflow, ordered, outputs, steps.outer.seen)
         if len(compiled) == len(workflow.steps):
             by_id = {step.id: step for step in workflow.steps}
@@ -327,6 +330,16 @@ class _Compiler:
             file=scope.arazzo.document.path.name if scope.prefix else scope.arazzo.document.name,
             line=workflow.at.document.line(workflow.at.pointer),
         )
+
+    def _describe_sources(
+        self, scope: DocumentScope, steps: Sequence[Step], outputs: Mapping[str, Template]
+    ) -> None:
+        """Keep the source descriptions that expressions read, whether or not a step calls them."""
+        for expression in analysis.all_expressions(steps, outputs):
+            read = scope.arazzo.source(expression.scope) if expression.root == "sourceDescriptions" else None
+            if read is not None:
+                key = scope.qualified(read.name)
+                self.descriptions.setdefault(key, Description(read.name, read.url, read.type))
 
     def _depends_on(
         self,

@@ -13,7 +13,7 @@ import msgspec
 from airflow_arazzo.description.diagnostics import Diagnostic
 from airflow_arazzo.expression.model import Criterion, Template
 
-FORMAT = 1
+FORMAT = 2
 """Version of this layout; a cached plan of another version is compiled anew."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -265,11 +265,20 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
     schemes: dict[str, SecurityScheme] = {}
 
 
+class Description(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The fields of a Source Description Object, for expressions that read them."""
+
+    name: str
+    url: str
+    type: str = ""
+
+
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """One workflow with all that it reaches.
 
     :param workflow: key of the workflow that runs, in ``workflows``.
     :param workflows: by key: the workflow's id, qualified with ``source.`` for those of other documents.
+    :param descriptions: source descriptions that expressions read, by name, qualified like workflows.
     :param self_uri: ``$self`` of the document, empty when it has none.
     :param diagnostics: warnings and notes of the compilation.
     :param digest: SHA-256 (hex) of the plan without digest and diagnostics.
@@ -278,6 +287,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     workflow: str
     workflows: dict[str, Workflow]
     sources: dict[str, Source]
+    descriptions: dict[str, Description] = {}
     format: int = FORMAT
     title: str = ""
     version: str = ""

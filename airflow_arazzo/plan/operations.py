@@ -41,12 +41,12 @@ class OperationFinder:
     def by_id(self, at: Location) -> Target | None:
         """The operation that an ``operationId`` names; None when there is none (reported)."""
         text = str(at.value).strip()
-        qualified = _QUALIFIED.match(text)
-        if qualified:
-            return self._qualified(qualified["rest"], at)
         if "#/paths/" in text:
             self.report.warning("operation-spelling", "an operationPath given as operationId", at)
             return self.by_path(at)
+        qualified = _QUALIFIED.match(text)
+        if qualified:
+            return self._qualified(qualified["rest"], at)
         exact = self._matches(text)
         if len(exact) == 1:
             if len(self.sources) > 1:

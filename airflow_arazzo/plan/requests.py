@@ -103,7 +103,19 @@ class RequestReader:
                 hint = near if "mean" in near else f"add a parameter with name: {name}, in: path"
                 self.report.error("missing-path-parameter", message, step_at, hint)
         self._note_missing(read, step_at)
+        self._warn_of_two_queries(read)
         return read
+
+    def _warn_of_two_queries(self, read: list[StepParameter]) -> None:
+        """A whole query string and single query parameters exclude each other (OpenAPI 3.2)."""
+        single = [each.parameter.name for each in read if each.parameter.place == "query"]
+        for each in read if single else ():
+            if each.parameter.place == "querystring":
+                message = (
+                    f"{each.parameter.name!r} is the whole query string, and {single[0]!r} is added to it"
+                )
+                hint = "give either a querystring parameter or query parameters"
+                self.report.warning("querystring-and-query", message, each.at, hint)
 
     def _passed_over(self, written: ParameterObject, step_at: Location) -> bool:
         """Whether a parameter of the workflow has no place in this operation: it is meant for other steps."""

@@ -124,6 +124,10 @@ class TemplateReader:
         """An output: an expression, a Selector Object, or (tolerated) any other value."""
         if isinstance(at.value, dict) and set(at.value) >= _SELECTOR_FIELDS:
             return self.selector(at)
+        if isinstance(at.value, dict) and len(set(at.value) & _SELECTOR_FIELDS) == 2:
+            missing = min(_SELECTOR_FIELDS - set(at.value))
+            self.report.error("missing-field", f"a Selector Object needs {missing!r}", at)
+            return None
         if isinstance(at.value, str):
             problems: list[Problem] = []
             template = self._noted(parse_text(at.value, self.names, problems), at)

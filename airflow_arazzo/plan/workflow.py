@@ -77,7 +77,7 @@ class StepCompiler:
         names = replace(self.names, outputs=self.scope.outputs_of(written))
         self.templates = replace(self.outer, names=names)
         call = self._call(written)
-        criteria = self._criteria(written.success_criteria or ())
+        criteria = self._criteria(written.success_criteria)
         on_success = self._actions(written.on_success, self.workflow.success_actions)
         on_failure = self._actions(written.on_failure, self.workflow.failure_actions)
         outputs = self._outputs(written.outputs)
@@ -313,6 +313,13 @@ class StepCompiler:
             message = f"{text!r} is a step of a workflow that this one neither depends on nor calls"
             hint = "name that workflow in dependsOn of this workflow"
             self.report.error("unknown-step", message, at, hint)
+            return
+        owner, _, step = text.rpartition(".steps.")
+        found = self.scope.find_workflow(Location(at.document, at.pointer, owner))
+        known = [each.id for each in found[1].steps] if found else [step]
+        if step not in known:
+            message = f"there is no step {step!r} in workflow {owner!r}"
+            self.report.error("unknown-step", message, at, did_you_mean(step, known))
 
     def _warn_of_unsafe_retries(
         self, call: OperationCall | WorkflowCall, written: StepObject, actions: tuple[Action, ...]

@@ -6,7 +6,6 @@ from tests.conformance.harness import Arazzo, one_step, reply
 from tests.conformance.rules import case, cases, rule
 
 BOTH = "1.0 1.1"
-UNCHECKED = "components that nothing refers to are not looked at"
 COMPONENTS, REUSABLE = "Components Object", "Reusable Object"
 LIST = "operationId: listPets\nparameters: [{reference: $components.parameters.%s}]"
 
@@ -127,28 +126,40 @@ def test_scope_of_callers(arazzo: Arazzo) -> None:
 
 
 @cases(
-    "text",
-    case("array", BOTH, COMPONENTS, "`components` is an object", "[1]", missing=UNCHECKED),
-    case("kind", BOTH, COMPONENTS, "a kind of components is a map", "{parameters: [1]}", missing=UNCHECKED),
+    "text, code, said",
+    case("array", BOTH, COMPONENTS, "`components` is an object", "[1]", "malformed-component", "an array"),
+    case(
+        "kind",
+        BOTH,
+        COMPONENTS,
+        "a kind of components is a map",
+        "{parameters: [1]}",
+        "malformed-component",
+        "'parameters' of components must be an object",
+    ),
     case(
         "field",
         BOTH,
         COMPONENTS,
         "a field that is not in the specification is noted",
         "{schemas: {}}",
-        missing=UNCHECKED,
+        "unknown-field",
+        "components has no field 'schemas'",
     ),
     case(
         "object",
         BOTH,
         COMPONENTS,
         "every component is an object of its kind",
-        "{parameters: {p: {name: 1}}}",
-        missing=UNCHECKED,
+        "{failureActions: {p: {name: p, type: begin}}}",
+        "malformed-component",
+        "'type' of a failure action is 'begin'",
     ),
 )
-def test_malformed(arazzo: Arazzo, text: str) -> None:
-    assert arazzo.codes(f"{one_step('operationId: listPets')}components: {text}", notes=True)
+def test_malformed(arazzo: Arazzo, text: str, code: str, said: str) -> None:
+    found = arazzo.findings(f"{one_step('operationId: listPets')}components: {text}", notes=True)
+    assert [each.code for each in found] == [code]
+    assert said in found[0].message
 
 
 @rule(BOTH, COMPONENTS, "keys may have letters, digits, `.`, `-` and `_`")
@@ -158,10 +169,10 @@ def test_keys(arazzo: Arazzo) -> None:
         assert arazzo.codes(one_step(LIST % key) + rest) == []
 
 
-@rule(BOTH, COMPONENTS, "keys have no other characters", missing="other keys are accepted without a finding")
+@rule(BOTH, COMPONENTS, "keys have no other characters")
 def test_odd_keys(arazzo: Arazzo) -> None:
     rest = "components: {parameters: {'a b!': {name: limit, in: query, value: 3}}}"
-    assert arazzo.codes(one_step("operationId: listPets") + rest, notes=True)
+    assert arazzo.codes(one_step("operationId: listPets") + rest, notes=True) == ["odd-name"]
 
 
 @rule(BOTH, REUSABLE, "`reference` names a component by an expression")

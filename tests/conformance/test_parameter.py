@@ -202,18 +202,20 @@ def test_querystring_expression(arazzo: Arazzo) -> None:
     "1.1",
     PARAMETER,
     "`querystring` and `query` exclude each other in one operation",
-    missing="both are accepted, and joined",
 )
 def test_querystring_beside_query(arazzo: Arazzo) -> None:
     step = call("search", "name: q, in: querystring, value: a=1", "name: b, in: query, value: 2")
-    assert arazzo.codes(one_step(step))
+    assert arazzo.codes(one_step(step)) == ["querystring-and-query"]
+    assert arazzo.step(step).calls == ["GET /search?a=1&b=2"]
 
 
-@rule(
-    "1.0", PARAMETER, "`querystring` is not in 1.0", missing="it is accepted in 1.0 documents too, silently"
-)
+@rule("1.0", PARAMETER, "`querystring` is not in 1.0")
 def test_querystring_in_1_0(arazzo: Arazzo) -> None:
-    assert arazzo.codes(one_step(call("search", "name: q, in: querystring, value: a=1")), notes=True)
+    step = call("search", "name: q, in: querystring, value: a=1")
+    found = arazzo.findings(one_step(step), notes=True)
+    assert [each.code for each in found] == ["newer-version"]
+    assert "'in: querystring' came with Arazzo 1.1, and this document says 1.0.1" in found[0].message
+    assert arazzo.step(step).calls == ["GET /search?a=1"]
 
 
 @rule(BOTH, PARAMETER, "a `Content-Type` header is no parameter: the body's is sent")

@@ -64,7 +64,6 @@ def test_path_as_id(arazzo: Arazzo) -> None:
     "an `operationPath` in its full form given as `operationId`",
     "the operation at that path",
     "the same text as `operationPath`",
-    missing="it is refused as an unknown operation",
 )
 def test_full_path_as_id(arazzo: Arazzo) -> None:
     step = "operationId: '{$sourceDescriptions.shop.url}#/paths/~1pets/get'"

@@ -30,6 +30,122 @@ def test_source_nearby(arazzo: Arazzo) -> None:
 
 
 @tolerance(
+    "newer-version",
+    "a field of Arazzo 1.1 in a document that says 1.0: `timeout`, `dependsOn` of a step, Selector Objects",
+    "it works as in 1.1",
+    "`arazzo: 1.1.0`",
+)
+def test_newer_version(arazzo: Arazzo) -> None:
+    arazzo.version = "1.0.1"
+    message = arazzo.tolerated(one_step("operationId: listPets\ntimeout: 500 # HERE"), "newer-version")
+    assert message == (
+        "'timeout' of a step came with Arazzo 1.1, and this document says 1.0.1; it is read as in 1.1"
+    )
+    assert arazzo.step("operationId: listPets\ntimeout: 500").sent[0].timeout == 0.5
+
+
+@tolerance(
+    "malformed-component",
+    "a component that is not as the specification wants it",
+    "it is left alone; a reference to it is an error",
+    "a component of its kind",
+)
+def test_malformed_component(arazzo: Arazzo) -> None:
+    rest = "components:\n  parameters:\n    p: {name: limit, in: query} # HERE\n"
+    arazzo.tolerated(one_step("operationId: listPets") + rest, "malformed-component")
+    step = "operationId: listPets\nparameters:\n- {reference: $components.parameters.p%s}"
+    arazzo.refused(one_step(step % "" + " # HERE") + rest.replace(" # HERE", ""), "missing-field")
+    run = arazzo.run(one_step(step % ", value: 3") + rest)
+    assert run.calls == ["GET /pets?limit=3"]
+
+
+@tolerance(
+    "odd-name",
+    "`outputs: {'a b!': …}`, or such a key of a component",
+    "the name as it is written",
+    "letters, digits, `.`, `-` and `_`",
+)
+def test_odd_name(arazzo: Arazzo) -> None:
+    step = "operationId: listPets\noutputs:\n  a b!: $statusCode"
+    arazzo.tolerated(one_step(step).replace("statusCode", "statusCode # HERE", 1), "odd-name")
+    assert arazzo.step(step).outputs == {"a b!": 200}
+
+
+@tolerance(
+    "outputs-list",
+    "`outputs` as a list of objects",
+    "one object with all their members",
+    "`outputs` as one object",
+)
+def test_outputs_list(arazzo: Arazzo) -> None:
+    text = one_step("operationId: listPets\noutputs: {code: $statusCode}")
+    text += "  outputs: # HERE\n  - code: $steps.s.outputs.code\n  - state: done\n"
+    found = arazzo.findings(text)
+    assert [each.code for each in found] == ["outputs-list", "constant-output"]
+    assert arazzo.run(text).outputs == {"code": 200, "state": "done"}
+    twice = text.replace("state: done", "code: $statusCode")
+    assert arazzo.codes(twice) == ["wrong-type"]
+
+
+@tolerance(
+    "empty-criteria",
+    "`successCriteria: []`",
+    "as if it were not there: a 2xx status succeeds",
+    "at least one criterion, or no `successCriteria`",
+)
+def test_empty_criteria(arazzo: Arazzo) -> None:
+    step = "operationId: listPets\nsuccessCriteria: []"
+    arazzo.tolerated(one_step(f"{step} # HERE"), "empty-criteria")
+    assert [arazzo.step(step, reply(status)).status for status in (204, 500)] == ["succeeded", "failed"]
+
+
+@tolerance(
+    "criterion-text",
+    "`successCriteria: [$statusCode == 200]`",
+    "a simple condition",
+    "`successCriteria: [{condition: $statusCode == 200}]`",
+)
+def test_criterion_text(arazzo: Arazzo) -> None:
+    step = "operationId: listPets\nsuccessCriteria:\n- $statusCode == 404"
+    arazzo.tolerated(one_step(f"{step} # HERE"), "criterion-text")
+    assert [arazzo.step(step, reply(status)).status for status in (404, 200)] == ["succeeded", "failed"]
+
+
+@tolerance(
+    "input-place",
+    "`in` of a parameter of an action",
+    "the parameter is an input of the workflow",
+    "`name` and `value` alone",
+)
+def test_input_place(arazzo: Arazzo) -> None:
+    called = one_step(
+        "operationId: listPets\nparameters: [{name: limit, in: query, value: $inputs.n}]", "n: {}", "b"
+    )
+    step = (
+        "operationId: search\nonSuccess:\n"
+        "- {name: on, type: goto, workflowId: b, parameters: [{name: n, in: query, value: 4}]}"
+    )
+    arazzo.version = "1.1.0"
+    arazzo.tolerated(one_step(f"{step} # HERE") + called, "input-place")
+    assert arazzo.run(one_step(step) + called).calls == ["GET /search", "GET /pets?limit=4"]
+
+
+@tolerance(
+    "querystring-and-query",
+    "a `querystring` parameter and `query` parameters in one step",
+    "both are sent, joined with `&`",
+    "one of the two",
+)
+def test_querystring_and_query(arazzo: Arazzo) -> None:
+    step = (
+        "operationId: search\nparameters:\n- {name: b, in: query, value: 2}\n"
+        "- {name: q, in: querystring, value: a=1}"
+    )
+    arazzo.tolerated(one_step(f"{step} # HERE"), "querystring-and-query")
+    assert arazzo.step(step).calls == ["GET /search?b=2&a=1"]
+
+
+@tolerance(
     "unresolved-reference",
     "a `$ref` of an operation that leads nowhere",
     "what it stands for is left out",

@@ -8,7 +8,7 @@ from airflow_arazzo.engine.messages import Request, Response
 from airflow_arazzo.engine.scope import Exchange, RunScope
 from airflow_arazzo.engine.state import Finished, Frame
 from airflow_arazzo.expression.model import ABSENT, Expression
-from airflow_arazzo.plan.model import Plan, Source, Workflow
+from airflow_arazzo.plan.model import Description, Plan, Source, Workflow
 
 PLAN = Plan(
     "w",
@@ -21,6 +21,10 @@ PLAN = Plan(
         "deep.y": Workflow("y", (), file="b.yaml"),
     },
     {"api": Source("api", url="api.yaml")},
+    descriptions={
+        "api": Description("api", "api.yaml", "openapi"),
+        "far.api": Description("api", "far.yaml"),
+    },
     self_uri="https://docs.example/a",
 )
 REQUEST = Request(
@@ -77,6 +81,8 @@ def look(text: str, one: RunScope | None = None) -> Any:
         ("workflows x outputs p", ABSENT),
         ("workflows w outputs o", ABSENT),
         ("sourceDescriptions api . url", "api.yaml"),
+        ("sourceDescriptions api . type", "openapi"),
+        ("sourceDescriptions api . __class__", ABSENT),
         ("sourceDescriptions nope . url", ABSENT),
         ("self . . .", "https://docs.example/a"),
         ("statusCode . . .", ABSENT),
@@ -126,3 +132,9 @@ def test_an_exchange_without_a_request_or_a_response_has_what_it_has() -> None:
 def test_a_workflow_is_named_as_its_own_document_knows_it(workflow: str, value: str) -> None:
     """Two documents may have a file of one name; the last one's sibling has the prefix of another source."""
     assert look("workflows x outputs o", scope(workflow)) == value
+
+
+def test_source_descriptions_are_those_of_the_workflow_s_document() -> None:
+    assert look("sourceDescriptions api . url", scope("far.w")) == "far.yaml"
+    assert look("sourceDescriptions api . type", scope("far.w")) is ABSENT
+    assert look("sourceDescriptions api . url", scope("other.x")) is ABSENT

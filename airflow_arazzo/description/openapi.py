@@ -152,6 +152,10 @@ class OpenApi:
             self._operations[key] = _OperationReader(self, key).read()
         return self._operations[key]
 
+    def response_properties(self, key: OperationKey) -> frozenset[str]:
+        """Properties of the JSON objects that the operation's 2xx responses are described to be."""
+        return _OperationReader(self, key).response_properties()
+
     def servers(self, key: OperationKey) -> tuple[Location, ...]:
         """Servers of the operation, else of its path item, else of the document."""
         for owner in (key.at, key.item, self.document.root):
@@ -283,6 +287,18 @@ class _OperationReader:
         if at is None:
             return MediaType(name, SchemaFacts(None, self.api.library), None)
         return MediaType(name, self.schema(at.get("schema")), at.get("encoding"))
+
+    def response_properties(self) -> frozenset[str]:
+        """Properties of the bodies of the described 2xx responses, where they are JSON."""
+        responses = self.key.at.get("responses")
+        names: set[str] = set()
+        for status, written in responses.members() if responses else ():
+            response = self.resolved(written) if status.startswith("2") else None
+            content = response.get("content") if response else None
+            for name, media in content.members() if content else ():
+                if "json" in name.casefold():
+                    names.update(self.media_type(name, media).schema.property_names)
+        return frozenset(names)
 
     def response_types(self) -> tuple[str, ...]:
         """Media types of the described 2xx responses, in document order, or of ``default``."""

@@ -42,6 +42,11 @@ __all__ = ["Verdict", "criteria_hold", "evaluate_criterion", "parse_criterion"]
 CriterionType = Literal["simple", "regex", "jsonpath", "xpath"]
 _TYPES = ("simple", "regex", "jsonpath", "xpath")
 _OPERATOR = re.compile(r"==|!=|<|>|&&|\|\||^\s*!")
+_EXPRESSION = re.compile(
+    r"\s*[({!\s]*\$(?:statusCode|url|method|response|request|inputs|steps|workflows|outputs)\b"
+)
+_NO_TEXT = re.compile(r"\(\?[a-zA-Z:=!<-]*|\\.|\[[^\]]*\]|\{[^}]*\}")
+_WORDS = re.compile(r"[A-Za-z]{3}")
 _LONGEST = 60
 _OUTCOMES = {
     "regex": ("does not match", "matches"),
@@ -77,10 +82,12 @@ def parse_criterion(
     if kind == "simple":
         simple = parse_condition(condition, names, problems)
         return None if simple is None else Criterion(condition, context=context, simple=simple)
+    if context is None and _is_simple(condition, names):
+        message = f"a condition of type {kind} without a context is read as a simple one"
+        warn(problems, "criterion-type", message, 0, "leave out 'type'")
+        return parse_criterion("simple", "", condition, None, names, problems)
     known = checked_version(kind, version, problems) if kind != "regex" else ""
-    if context is None:
-        message = f"a {kind} criterion needs a context"
-        error(problems, "missing-context", message, 0, "add for example: context: $response.body")
+    context = context or _body_for(kind, condition, problems)
     if known is None or context is None:
         return None
     if kind == "jsonpath":
@@ -95,6 +102,24 @@ def parse_criterion(
     if failed(found):
         return None
     return Criterion(condition, cast("CriterionType", kind), known, context, query=query)
+
+
+def _is_simple(condition: str, names: Names) -> bool:
+    """Whether a condition compares, and begins with, a runtime expression: no query does."""
+    found: list[Problem] = []
+    begins = _EXPRESSION.match(condition) is not None and _OPERATOR.search(condition) is not None
+    return begins and parse_condition(condition, names, found) is not None and not failed(found)
+
+
+def _body_for(kind: str, condition: str, problems: list[Problem]) -> Expression | None:
+    """The context of a criterion that names none: the response's body, where it can mean nothing else."""
+    if kind == "regex" and not _WORDS.search(_NO_TEXT.sub(" ", condition)):
+        message = f"a {kind} criterion needs a context"
+        error(problems, "missing-context", message, 0, "add for example: context: $response.body")
+        return None
+    message = f"a {kind} criterion needs a context; the response's body is read"
+    warn(problems, "criterion-context", message, 0, "add 'context: $response.body'")
+    return Expression("response", part="body", text="$response.body")
 
 
 def evaluate_criterion(criterion: Criterion, scope: Scope) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +22,9 @@ class Names:
         workflow's outputs.
     :param workflows: by workflow id, the names of its inputs and of its outputs.
     :param sources: names of source descriptions.
+    :param described: by step id, properties of its response as the description has them: what a step that
+        declares no output of that name can only have meant.
+    :param asking: the step whose request is read: it cannot read outputs of its own.
     """
 
     inputs: frozenset[str] | None = None
@@ -30,6 +33,8 @@ class Names:
     workflows: Mapping[str, tuple[frozenset[str] | None, frozenset[str] | None]] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
     open_inputs: bool = False
+    described: Callable[[str], frozenset[str]] = lambda step: frozenset()
+    asking: str = ""
 
 
 class Problem(NamedTuple):

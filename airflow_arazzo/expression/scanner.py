@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Final, cast, get_args
 
+import msgspec
+
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.expression.cursor import Cursor, Mode
 from airflow_arazzo.expression.model import Expression, Root
@@ -158,13 +160,54 @@ class _Scanner(Cursor):
         outputs = self.names.steps[step]
         if self.follows(".outputs"):
             self.at += len(".outputs")
-            return self._named(outputs, "output", scope=step)
+            return self._undeclared_output(step) or self._named(outputs, "output", scope=step)
         if self.next() == "." and outputs and self.longest(outputs, self.at + 1):
             message = f"an output of step {step!r} is named without 'outputs'"
             self.warn("missing-outputs", message, f"write $steps.{step}.outputs{self.rest(self.at)}")
             return self._named(outputs, "output", scope=step)
         message = f"the step {step!r} is not followed by '.outputs.' and a name"
         return self.fail(message, did_you_mean(self.rest(self.at).strip("."), outputs or ()), self.at)
+
+    def _undeclared_output(self, step: str) -> Expression | None:
+        """An output that its step does not declare, where only one thing can have been meant by it."""
+        outputs = self.names.steps[step]
+        begin = self.at + 1
+        if self.next() != "." or outputs is None or self.longest(outputs, begin):
+            return None
+        others = {} if step != self.names.asking else self._declaring(begin)
+        if len(others) == 1:
+            owner = next(iter(others))
+            message = f"step {step!r} cannot read its own output; the only step that declares it is {owner!r}"
+            self.warn("own-output", message, f"write $steps.{owner}.outputs{self.rest(self.at)}")
+            return self._named(self.names.steps[owner], "output", scope=owner)
+        described = self.names.described(step)
+        name = self.longest(described, begin)
+        if name is not None:
+            return self._described_output(step, name, begin + len(name))
+        response = "response.body"
+        if self.text.startswith(response, begin, self.limit) and self.ends(begin + len(response)):
+            return self._described_output(step, "", begin + len(response))
+        return None
+
+    def _declaring(self, at: int) -> dict[str, str]:
+        """The steps that declare an output of the name at an offset."""
+        steps = self.names.steps.items()
+        return {step: name for step, outputs in steps if outputs and (name := self.longest(outputs, at))}
+
+    def _described_output(self, step: str, name: str, behind: int) -> Expression | None:
+        """A property of a step's response, or a place in it, read as if the step declared it as an output."""
+        self.at = behind
+        read = self.navigated_to(scope=step, name=name or "response.body")
+        if read is None:
+            return None
+        place = canonical(Expression("response", part="body", path=(name, *read.path) if name else read.path))
+        message = f"step {step!r} declares no such output; {place} of its response is meant"
+        declared = name or (read.path[-1] if read.path else "body")
+        self.warn("undeclared-output", message, f"add to the outputs of {step}: {declared}: {place}")
+        if name:
+            return read
+        self.navigated = False
+        return msgspec.structs.replace(read, name=f"response.body#{format_pointer(read.path)}", path=())
 
     def _workflows(self) -> Expression | None:
         workflow = self._id(self.names.workflows, "workflow", (".outputs", ".inputs"))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+import msgspec
+
 from airflow_arazzo.description.arazzo import StepObject, WorkflowObject
 from airflow_arazzo.description.diagnostics import Severity
 from airflow_arazzo.description.documents import Location, Report, is_within
 from airflow_arazzo.expression.model import Expression, Template
+from airflow_arazzo.expression.pointer import format_pointer, parse_pointer
 from airflow_arazzo.plan.flow import StepGraph, execution_order
 from airflow_arazzo.plan.inputs import InputSchema
 from airflow_arazzo.plan.model import Action, OperationCall, Step, WorkflowCall
@@ -63,6 +66,32 @@ def all_expressions(steps: Sequence[Step], outputs: Mapping[str, Template]) -> I
         yield from result_expressions(step)
     for template in outputs.values():
         yield from expressions(template)
+
+
+def with_read_outputs(steps: Sequence[Step], outputs: Mapping[str, Template]) -> list[Step]:
+    """Steps with those outputs that others read though they do not declare them: parts of their responses.
+
+    The scanner decides what is read so; it reports ``undeclared-output``.
+    """
+    added: dict[str, dict[str, Template]] = {}
+    by_id = {step.id: step for step in steps}
+    for expression in all_expressions(steps, outputs):
+        owner = by_id.get(expression.scope) if expression.root == "steps" and expression.name else None
+        if owner is None or expression.name in owner.outputs:
+            continue
+        if isinstance(owner.call, OperationCall) or expression.name.startswith("response.body#"):
+            added.setdefault(owner.id, {})[expression.name] = _part_of_response(expression.name)
+    return [
+        msgspec.structs.replace(step, outputs=step.outputs | added[step.id]) if step.id in added else step
+        for step in steps
+    ]
+
+
+def _part_of_response(name: str) -> Expression:
+    """What an undeclared output is read as: a property, or what ``response.body#/…`` names."""
+    response, marked, pointer = name.partition("#")
+    path = parse_pointer(pointer) if response == "response.body" and marked else (name,)
+    return Expression("response", part="body", path=path, text=f"$response.body#{format_pointer(path)}")
 
 
 def ordered(steps: Sequence[Step], written: WorkflowObject, report: Report) -> tuple[Step, ...]:

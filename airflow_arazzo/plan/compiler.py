@@ -309,7 +309,8 @@ class _Compiler:
         steps = StepCompiler(scope, workflow, self._around, self.report)
         schema = scope.inputs(workflow)
         compiled = [step for written in workflow.steps if (step := steps.step(written))]
-        outputs = {n: t for n, at in workflow.outputs.items() if (t := steps.outer.output(at))}
+        outputs = self._outputs(workflow, steps)
+        compiled = analysis.with_read_outputs(compiled, outputs)
         ordered = analysis.ordered(compiled, workflow, self.report)
         self._describe_sources(scope, ordered, outputs)
         depends_on = self._depends_on(scope, workflow, ordered, outputs, steps.outer.seen)
@@ -330,6 +331,15 @@ class _Compiler:
             file=scope.arazzo.document.path.name if scope.prefix else scope.arazzo.document.name,
             line=workflow.at.document.line(workflow.at.pointer),
         )
+
+    def _outputs(self, workflow: WorkflowObject, steps: StepCompiler) -> dict[str, Template]:
+        """Outputs of a workflow. Those that never have a value are left out where no other workflow reads."""
+        entry = self._depth == 1
+        return {
+            name: template
+            for name, at in workflow.outputs.items()
+            if not (entry and steps.outer.never_there(at)) and (template := steps.outer.output(at))
+        }
 
     def _describe_sources(
         self, scope: DocumentScope, steps: Sequence[Step], outputs: Mapping[str, Template]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from airflow_arazzo.description.arazzo import ArazzoDocument, SourceDescription, StepObject, WorkflowObject
@@ -213,7 +214,21 @@ class DocumentScope:
                 for other in self.arazzo.workflows
             },
             sources=frozenset(source.name for source in self.arazzo.sources),
+            described=partial(self._described_outputs, workflow),
         )
+
+    def _described_outputs(self, workflow: WorkflowObject, step_id: str) -> frozenset[str]:
+        """Properties of the response that a step gets, as the description of its operation has them."""
+        step = next((step for step in workflow.steps if step.id == step_id), None)
+        reference = (step.operation_id or step.operation_path) if step else None
+        if step is None or reference is None or self.means_messages(str(reference.value)):
+            return frozenset()
+        # whatever is wrong with the reference is reported when the step is compiled
+        finder = replace(self.finder(str(reference.value)), report=Report())
+        if not finder.sources:
+            return frozenset()
+        target = finder.by_id(reference) if step.operation_id else finder.by_path(reference)
+        return target.api.response_properties(target.key) if target else frozenset()
 
     def outputs_of(self, step: StepObject) -> frozenset[str]:
         """Outputs that later steps may read: declared ones, and those of the workflow that it calls."""

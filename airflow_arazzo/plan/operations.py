@@ -125,7 +125,10 @@ class OperationFinder:
 
     def _unknown_operation(self, operation_id: str, sources: dict[str, OpenApi], at: Location) -> None:
         if any(operation_id in api.webhooks for api in sources.values()):
-            message = f"{operation_id!r} is a webhook: the API calls it, it cannot be called"
+            names = (
+                f"{n!r} ({api.document.name})" for n, api in sources.items() if operation_id in api.webhooks
+            )
+            message = f"{operation_id!r} of {', '.join(names)} is a webhook: the API calls it, no step can"
             self.report.error("unknown-operation", message, at)
             return
         where = ", ".join(f"{name!r} ({api.document.name})" for name, api in sources.items()) or "no source"

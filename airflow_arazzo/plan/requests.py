@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast, get_args
 
@@ -21,6 +21,7 @@ from airflow_arazzo.plan.templates import TemplateReader
 from airflow_arazzo.plan.timestamps import note_timestamps
 
 _DEFAULT_STYLE: dict[str, Style] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PATH_NAME = re.compile(r"\{\+?([^{}]+)\}")
 
 
@@ -92,7 +93,7 @@ class RequestReader:
 
     def parameters(self, written: list[ParameterObject], step_at: Location) -> list[StepParameter]:
         """The step's parameters in order; missing and unknown path parameters are errors."""
-        taken = [each for each in written if not self._passed_over(each, step_at)]
+        taken = self._respelled([each for each in written if not self._passed_over(each, step_at)])
         read = [parameter for each in taken if (parameter := self._parameter(each))]
         given = {each.parameter.name for each in read if each.parameter.place == "path"}
         given |= {each.name for each in taken if each.place == "path"}
@@ -116,6 +117,22 @@ class RequestReader:
                 )
                 hint = "give either a querystring parameter or query parameters"
                 self.report.warning("querystring-and-query", message, each.at, hint)
+
+    def _respelled(self, written: list[ParameterObject]) -> list[ParameterObject]:
+        """Path parameters under the names of the path template, where another spelling leaves no doubt."""
+        given = {each.name for each in written if each.place in ("", "path")}
+        missing = [name for name in self.path_names if name not in given]
+        unknown = [each for each in written if each.place == "path" and each.name not in self.path_names]
+        renamed: dict[int, str] = {}
+        for each in unknown:
+            same = [name for name in missing if _spelling(name) == _spelling(each.name)]
+            if not same and len(missing) == len(unknown) == 1 and _ends_alike(missing[0], each.name):
+                same = missing
+            if len(same) == 1 and same[0] not in renamed.values():
+                renamed[id(each)] = same[0]
+                message = f"the path parameter {same[0]!r} of {self.called} is given as {each.name!r}"
+                self.report.warning("path-parameter-name", message, each.at, f"write 'name: {same[0]}'")
+        return [replace(each, name=renamed.get(id(each), each.name)) for each in written]
 
     def _passed_over(self, written: ParameterObject, step_at: Location) -> bool:
         """Whether a parameter of the workflow has no place in this operation: it is meant for other steps."""
@@ -292,6 +309,17 @@ class RequestReader:
             value = self.templates.value(replacement.value)
             read.append(Replacement(target, kind, value, replacement.version))  # type: ignore[arg-type]
         return read
+
+
+def _spelling(name: str) -> list[str]:
+    """The words of a name: ``petId``, ``pet_id`` and ``pet-ID`` have the same."""
+    return [word.casefold() for word in _WORD.findall(name)]
+
+
+def _ends_alike(one: str, other: str) -> bool:
+    """Whether one name is the end of the other, as ``id`` is of ``petId``."""
+    short, long = sorted((_spelling(one), _spelling(other)), key=len)
+    return bool(short) and long[-len(short) :] == short
 
 
 def _passwords(at: Location, facts: SchemaFacts) -> Iterator[Location]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from airflow_arazzo.description.arazzo import CriterionObject
+from airflow_arazzo.description.diagnostics import Severity
 from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.fields import lexeme
 from airflow_arazzo.description.schemas import SchemaFacts
@@ -61,11 +62,25 @@ class TemplateReader:
     def told(self, problems: list[Problem], at: Location) -> bool:
         """Report the findings of a parser about the text at a location; whether there is no error."""
         for problem in problems:
-            message = problem.message
+            message, hint = problem.message, problem.hint
             if problem.code == "unknown-output":
-                message += _owner(str(at.value)[: problem.offset])
-            self.report.add(problem.severity, problem.code, message, at, problem.hint, offset=problem.offset)
+                owner, advice = self._owner(str(at.value)[: problem.offset])
+                message, hint = message + owner, hint or advice
+            self.report.add(problem.severity, problem.code, message, at, hint, offset=problem.offset)
         return not failed(problems)
+
+    def _owner(self, before: str) -> tuple[str, str]:
+        """Whose output was looked for and where, given what stands before its name; and what to do."""
+        match = _OWNER.search(before)
+        if match is None:
+            return "", ""
+        of = f" of {match['kind']} {match['name']!r}"
+        if match["kind"] == "workflow" or match["name"] not in self.names.steps:
+            return of, ""
+        described = self.names.described(match["name"])
+        response = "has no such property either" if described else "is not described as an object"
+        declared = "" if self.names.steps[match["name"]] else "; it declares none"
+        return f"{of}{declared}, and its response {response}", "declare it in the step's outputs"
 
     def expression(self, at: Location) -> Expression | None:
         """A text that must be one expression."""
@@ -144,6 +159,22 @@ class TemplateReader:
             return None
         return self.value(at)
 
+    def never_there(self, at: Location) -> bool:
+        """Whether an output names an output of a step that has none at all: nothing could be meant by it."""
+        if not isinstance(at.value, str):
+            return False
+        problems: list[Problem] = []
+        parse_text(at.value, self.names, problems)
+        errors = [problem for problem in problems if failed([problem])]
+        owner = _OWNER.search(at.value[: errors[0].offset]) if errors else None
+        only = owner is not None and [each.code for each in errors] == ["unknown-output"]
+        if owner is None or not only or owner["kind"] != "step" or self.names.steps.get(owner["name"]):
+            return False
+        message = f"step {owner['name']!r} has no outputs, so this output of the workflow will not be there"
+        hint = f"declare the output in step {owner['name']}, or leave this one out"
+        self.report.add(Severity.WARNING, "absent-output", message, at, hint, offset=errors[0].offset)
+        return True
+
     def selector(self, at: Location) -> Select | None:
         """A Selector Object."""
         context = at / "context"
@@ -179,12 +210,6 @@ class TemplateReader:
         )
         self.told(problems, written.condition)
         return self._noted(parsed, written.condition)
-
-
-def _owner(before: str) -> str:
-    """Whose output was looked for, given what stands before its name."""
-    match = _OWNER.search(before)
-    return f" of {match['kind']} {match['name']!r}" if match else ""
 
 
 def _expression_type(at: Location) -> tuple[str, str]:

@@ -75,8 +75,9 @@ class StepCompiler:
         """One step; None when its target cannot be found (reported)."""
         # in a step, $outputs are its own, or those of the workflow that it calls
         names = replace(self.names, outputs=self.scope.outputs_of(written))
-        self.templates = replace(self.outer, names=names)
+        self.templates = replace(self.outer, names=replace(names, asking=written.id))
         call = self._call(written)
+        self.templates = replace(self.outer, names=names)
         criteria = self._criteria(written.success_criteria)
         on_success = self._actions(written.on_success, self.workflow.success_actions)
         on_failure = self._actions(written.on_failure, self.workflow.failure_actions)

@@ -256,15 +256,45 @@ def test_other_type(arazzo: Arazzo) -> None:
     arazzo.refused(one_step(step), "wrong-value")
 
 
+@rule(
+    BOTH,
+    CRITERION,
+    "`regex` needs `context`",
+    differs="words are looked for in the response body, with a warning",
+)
+def test_context_of_regex(arazzo: Arazzo) -> None:
+    step = "operationId: search\nsuccessCriteria:\n- {condition: %s, type: regex} # HERE"
+    arazzo.refused(one_step(step % "^2"), "missing-context")
+    arazzo.tolerated(one_step(step % "^done"), "criterion-context")
+
+
 @cases(
     "type, condition",
-    case("regex", BOTH, CRITERION, "`regex` needs `context`", "regex", "a"),
-    case("jsonpath", BOTH, CRITERION, "`jsonpath` needs `context`", "jsonpath", "$.a"),
-    case("xpath", BOTH, CRITERION, "`xpath` needs `context`", "xpath", "/a"),
+    case(
+        "jsonpath",
+        BOTH,
+        CRITERION,
+        "`jsonpath` needs `context`",
+        "jsonpath",
+        "$.a",
+        differs="without one it is about the response body, with a warning",
+    ),
+    case(
+        "xpath",
+        BOTH,
+        CRITERION,
+        "`xpath` needs `context`",
+        "xpath",
+        "/a",
+        differs="without one it is about the response body, with a warning",
+    ),
 )
 def test_context(arazzo: Arazzo, type: str, condition: str) -> None:
     step = f"operationId: search\nsuccessCriteria:\n- {{condition: {condition}, type: {type}}} # HERE"
-    arazzo.refused(one_step(step), "missing-context")
+    arazzo.tolerated(one_step(step), "criterion-context")
+    body = "<a/>" if type == "xpath" else {"a": 1}
+    assert arazzo.step(step, reply(200, body)).status == "succeeded"
+    assert arazzo.step(step, reply(200, {"b": 1})).status == "failed"
 
 
 @rule(BOTH, CRITERION, "`context` is an expression")

@@ -131,6 +131,25 @@ def test_input_place(arazzo: Arazzo) -> None:
 
 
 @tolerance(
+    "path-parameter-name",
+    "`name: pet_id` or `name: id` with `in: path` for the only parameter `petId` of a path",
+    "this parameter of the path",
+    "`name: petId`",
+)
+def test_path_parameter_name(arazzo: Arazzo) -> None:
+    step = "operationId: getPet\nparameters:\n- {name: %s, in: path, value: 7}"
+    for name in ("pet_id", "PetID", "pet-id", "id", "the_pet_id"):
+        arazzo.tolerated(one_step(step % name + " # HERE"), "path-parameter-name")
+        assert arazzo.step(step % name).calls == ["GET /pets/7"]
+    for name in ("shopId", "pet", "petIds", "d"):
+        arazzo.refused(one_step(step % name + " # HERE"), "unknown-parameter")
+    arazzo.refused(
+        one_step(step % "id" + " # HERE\n- {name: petId, in: path, value: 8}"), "unknown-parameter"
+    )
+    arazzo.refused(one_step(step % "id" + " # HERE\n- {name: pet, in: path, value: 8}"), "unknown-parameter")
+
+
+@tolerance(
     "querystring-and-query",
     "a `querystring` parameter and `query` parameters in one step",
     "both are sent, joined with `&`",

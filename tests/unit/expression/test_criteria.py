@@ -255,7 +255,8 @@ def test_reasons_of_queries(kind: str, reason: str, values: Any) -> None:
     [
         ("regex", "", "(", BODY_OF, [("bad-regex", 0)]),
         ("regex", "", "x", None, [("missing-context", 0)]),
-        ("jsonpath", "", "$.a", None, [("missing-context", 0)]),
+        ("regex", "", r"^\\d{3}[a-z]+$", None, [("missing-context", 0)]),
+        ("jsonpath", "", "$.a[", None, [("criterion-context", 0), ("bad-jsonpath", 4)]),
         ("jsonpath", "", "$.a[", BODY_OF, [("bad-jsonpath", 4)]),
         ("jsonpath", "", "$.a == ", BODY_OF, [("bad-condition", 7)]),
         ("jsonpath", "", "$.a.b( == 1", BODY_OF, [("bad-condition", 3)]),

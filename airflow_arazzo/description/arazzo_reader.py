@@ -45,6 +45,11 @@ def read_arazzo(document: Document, report: Report) -> ArazzoDocument | None:
     return _Reader(document, report).read()
 
 
+def _is_pair(value: object) -> bool:
+    """Whether a value is an object of nothing but a name and a value."""
+    return isinstance(value, dict) and value.keys() == {"name", "value"} and isinstance(value["name"], str)
+
+
 class _Reader:
     """Reads one document; holds its report and its components."""
 
@@ -246,7 +251,12 @@ class _Reader:
         """Outputs by name. A list of objects is read as one object, where no name comes twice."""
         at = fields.at.get("outputs")
         if at is not None and isinstance(at.value, list):
-            members = [member for item in at.items() for member in item.members()]
+            pairs = all(_is_pair(item.value) for item in at.items())
+            members = [
+                member
+                for item in at.items()
+                for member in ([(item.value["name"], item / "value")] if pairs else item.members())
+            ]
             objects = all(isinstance(item.value, dict) for item in at.items())
             if objects and len(members) == len({name for name, _ in members}):
                 message = f"'outputs' of {fields.kind} is a list; its items are read as one object"
@@ -384,6 +394,11 @@ class _Reader:
         if not name:
             self.report.warning("action-name", "an action without a name", at, "give it a 'name'")
         types = ("end", "goto") if kind == "success" else ("end", "goto", "retry")
+        if kind == "success" and fields.at.value.get("type") == "retry":
+            message = "'type' of a success action is 'retry', expected one of end, goto"
+            hint = "to repeat a step that succeeded, write type: goto with its own stepId"
+            self.report.error("wrong-value", message, fields.at / "type", hint)
+            return None
         action_type = fields.choice("type", types, required=True)
         if not action_type:
             return None

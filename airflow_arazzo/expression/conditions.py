@@ -280,9 +280,27 @@ class ConditionReader:
                 self.problems, "literal-spelling", f"{word!r} is read as {written}", begin, f"write {written}"
             )
             return Constant(value)
+        expression = self._without_dollar(word, begin)
+        if expression is not None:
+            return expression
         self._check_word(word, begin)
         warn(self.problems, "unquoted-string", f"{word!r} is read as a string", begin, f"write '{word}'")
         return Constant(word)
+
+    def _without_dollar(self, word: str, begin: int) -> Operand | None:
+        """The expression that a word is, but for its ``$``; words that could be strings are left alone."""
+        root = re.split(r"[.#\[]", word)[0]
+        if self.path is not None or root_of(root) is None or (root == word and root != "statusCode"):
+            return None
+        text = f"{self.text[:begin]}${self.text[begin:]}"
+        found: list[Problem] = []
+        expression, behind = scan(text, begin, len(text), self.names, found, "condition")
+        if expression is None or failed(found):
+            return None
+        warn(self.problems, "missing-dollar", f"{word!r} is read as ${word}", begin, f"write ${word}")
+        self.problems.extend(found)
+        self.at = behind - 1
+        return expression
 
     def _check_word(self, word: str, begin: int) -> None:
         """Refuse a word that was certainly not meant as a string."""

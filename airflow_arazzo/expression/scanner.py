@@ -99,6 +99,10 @@ class _Scanner(Cursor):
         if self.text[self.start + 1 : self.at] == "body":
             return self.navigated_to(part="body")
         word = _LETTERS.match(self.text, self.at + 1, self.limit) if self.next() == "." else None
+        if word and self.root == "response" and word.group().lower() in ("statuscode", "status_code"):
+            self.root, self.at = "statusCode", word.end()
+            self.warn("status-spelling", "the status code is no part of $response", "write $statusCode")
+            return self.made()
         part = self._part(word.group()) if word else None
         if word is None or part is None:
             message = f"'${self.root}' is followed by one of: header, query, path, body, payload"

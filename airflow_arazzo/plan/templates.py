@@ -32,13 +32,19 @@ from airflow_arazzo.expression.model import (
     Truth,
     Typed,
 )
-from airflow_arazzo.expression.names import Names, Problem, failed
+from airflow_arazzo.expression.names import Names, Problem, failed, warn
 from airflow_arazzo.expression.parser import parse_expression
 from airflow_arazzo.expression.selectors import check_query, checked_version, parse_selector
 from airflow_arazzo.expression.text import parse_text
 
 _Read = TypeVar("_Read", bound=Template | Criterion | None)
-_OWNER = re.compile(r"\$(?P<kind>step|workflow)s\.(?P<name>[^$]+?)(\.outputs)?[.\[#]['\"/]?\Z")
+_WHERE = {
+    "unknown-step": " in this workflow",
+    "unknown-workflow": " in this document",
+    "unknown-source": " in sourceDescriptions",
+}
+_OWNER = re.compile(r"\$(?P<kind>step|workflow)s\.(?P<name>[^$]+?)(\.(?:in|out)puts)?[.\[#]['\"/]?\Z")
+_NO_DOLLAR = re.compile(r"(response|request|steps|inputs|workflows|outputs)[.]|statusCode\Z")
 _SELECTOR_FIELDS = {"context", "selector", "type"}
 
 
@@ -63,15 +69,19 @@ class TemplateReader:
         """Report the findings of a parser about the text at a location; whether there is no error."""
         for problem in problems:
             message, hint = problem.message, problem.hint
-            if problem.code == "unknown-output":
-                owner, advice = self._owner(str(at.value)[: problem.offset])
+            if problem.code in _WHERE:
+                message += _WHERE[problem.code]
+            elif problem.code in ("unknown-input", "unknown-output"):
+                owner, advice = self._owner(str(at.value)[: problem.offset], problem.code)
                 message, hint = message + owner, hint or advice
             self.report.add(problem.severity, problem.code, message, at, hint, offset=problem.offset)
         return not failed(problems)
 
-    def _owner(self, before: str) -> tuple[str, str]:
-        """Whose output was looked for and where, given what stands before its name; and what to do."""
+    def _owner(self, before: str, code: str) -> tuple[str, str]:
+        """Whose input or output was looked for and where, given what stands before it; and what to do."""
         match = _OWNER.search(before)
+        if match is None and code == "unknown-input":
+            return " of this workflow", "declare it in the inputs of the workflow"
         if match is None:
             return "", ""
         of = f" of {match['kind']} {match['name']!r}"
@@ -145,7 +155,8 @@ class TemplateReader:
             return None
         if isinstance(at.value, str):
             problems: list[Problem] = []
-            template = self._noted(parse_text(at.value, self.names, problems), at)
+            text = self._with_dollar(at.value, problems)
+            template = self._noted(parse_text(text, self.names, problems), at)
             if self.told(problems, at) and isinstance(template, Constant):
                 self.report.warning(
                     "constant-output",
@@ -158,6 +169,14 @@ class TemplateReader:
             self.report.error("wrong-type", "an output must be an expression, found null", at)
             return None
         return self.value(at)
+
+    def _with_dollar(self, text: str, problems: list[Problem]) -> str:
+        """The text of an output, with the ``$`` that its author forgot: ``response.body#/id`` is no text."""
+        found: list[Problem] = []
+        if not _NO_DOLLAR.match(text) or parse_expression(f"${text}", self.names, found) is None:
+            return text
+        warn(problems, "missing-dollar", f"{text!r} is read as ${text}", 0, f"write ${text}")
+        return f"${text}"
 
     def never_there(self, at: Location) -> bool:
         """Whether an output names an output of a step that has none at all: nothing could be meant by it."""

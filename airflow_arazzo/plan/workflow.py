@@ -16,6 +16,8 @@ from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.description.documents import Location, Report, is_within
 from airflow_arazzo.description.openapi import ApiOperation
 from airflow_arazzo.expression.model import Constant, Criterion, Expression, Template
+from airflow_arazzo.expression.names import Problem, failed
+from airflow_arazzo.expression.parser import parse_selector
 from airflow_arazzo.plan import credentials, idempotency
 from airflow_arazzo.plan.credentials import SourceSchemes
 from airflow_arazzo.plan.document import DocumentScope
@@ -228,7 +230,20 @@ class StepCompiler:
         return tuple(c for each in written if (c := self.templates.criterion(each)))  # type: ignore[arg-type]
 
     def _outputs(self, written: dict[str, Location]) -> dict[str, Template]:
-        return {name: template for name, at in written.items() if (template := self.templates.output(at))}
+        return {name: template for name, at in written.items() if (template := self._output(at))}
+
+    def _output(self, at: Location) -> Template | None:
+        """An output of a step; a JSONPath is one of the response body."""
+        if not isinstance(at.value, str) or not at.value.startswith(("$.", "$[")):
+            return self.templates.output(at)
+        body = Expression("response", part="body", text="$response.body")
+        problems: list[Problem] = []
+        select = parse_selector(body, at.value, "jsonpath", "", self.names, problems)
+        if select is None or failed(problems):
+            return self.templates.output(at)
+        message = f"{at.value!r} is read as a JSONPath of $response.body"
+        self.report.warning("jsonpath-output", message, at, "write a Selector Object or a JSON Pointer")
+        return select
 
     def _actions(self, own: tuple[ActionObject, ...], shared: tuple[ActionObject, ...]) -> tuple[Action, ...]:
         """The step's actions, then the workflow's that it does not override by name."""

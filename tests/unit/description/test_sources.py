@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from airflow_arazzo.description.documents import Document
+from airflow_arazzo.description.references import BrokenReference, resolve
 from airflow_arazzo.description.sources import Library, file_digest
 
 URL = "https://raw.example/org/api/main/openapi/things.yaml"
@@ -111,3 +113,83 @@ def test_files_are_read_once(home: Path) -> None:
     made, _ = library(home)
     assert made.load(path) is made.load(home / ".." / "c" / "things.yaml")
     assert made.name_of(home.parent / "x.yaml") == "../x.yaml"
+
+
+KNOWN = "https://docs.example/flows/other"
+
+
+def known(path: Path, uri: str = KNOWN, quote: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"openapi: 3.2.0\n$self: {quote}{uri}{quote}\nthings: {{a: 1}}\n")
+    return path
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_document_is_found_by_its_own_uri(home: Path, tmp_path: Path, quote: str) -> None:
+    put(home / "other")
+    path = known(home / "cached-1.yaml", quote=quote)
+    known(home / "cached-0.yaml", KNOWN + "2")
+    made, document = library(home)
+    found = made.find("other", f"{KNOWN}#/things", document)
+    assert found is not None
+    assert (found.path, found.how) == (path, "identified")
+    path.unlink()
+    vendored = known(tmp_path / "vendored" / "x.json")
+    vendored.write_text(json.dumps({"a": 1, "$self": KNOWN}))
+    made, document = library(home, source_path=[tmp_path / "vendored"])
+    found = made.find("other", KNOWN, document)
+    assert found is not None
+    assert (found.path, found.how) == (vendored, "identified")
+
+
+def test_what_only_looks_like_a_uri_of_its_own_is_none(home: Path) -> None:
+    beside = put(home / "other")
+    (home / "a.yaml").write_text(f"x: {{$self: '{KNOWN}'}}\n")
+    (home / "b.yaml").write_text(f"$self: {KNOWN}\n  broken: [\n")
+    made, document = library(home)
+    found = made.find("other", KNOWN, document)
+    assert found is not None
+    assert (found.path, found.how) == (beside, "nearby")
+
+
+@pytest.mark.parametrize("self_uri", ["https://docs.example/flows/main", "https://docs.example/flows/x?y"])
+def test_relative_urls_start_at_an_absolute_uri(home: Path, self_uri: str) -> None:
+    (home / "main.yaml").write_text(f"$self: {self_uri}\n")
+    path = known(home / "cached.yaml")
+    made, document = library(home)
+    found = made.find("other", "other", document)
+    assert found is not None
+    assert (found.path, found.how) == (path, "identified")
+
+
+def test_relative_urls_start_at_a_resolved_relative_uri(home: Path) -> None:
+    (home / "main.yaml").write_text("$self: v2/flows/main.yaml\n")
+    own = put(home / "things.yaml")
+    made, document = library(home)
+    assert [made.find("x", url, document) for url in ("../none.yaml",)] == [None]
+    found = made.find("things", "things.yaml", document)
+    assert found is not None
+    assert (found.path, found.how) == (own, "relative")
+    near = put(home / "v2" / "flows" / "things.yaml")
+    found = library(home)[0].find("things", "things.yaml", document)
+    assert found is not None
+    assert (found.path, found.how) == (near, "relative")
+
+
+def test_references_reach_documents_by_their_uri(home: Path) -> None:
+    known(home / "cached.yaml")
+    (home / "main.yaml").write_text(f"a: {{$ref: '{KNOWN}#/things'}}\nb: {{$ref: '{KNOWN}x#/things'}}\n")
+    made, document = library(home)
+    assert resolve(document.root / "a", made).value == {"a": 1}
+    with pytest.raises(BrokenReference, match="remote"):
+        resolve(document.root / "b", made)
+
+
+def test_a_new_document_makes_a_search_by_uri_stale(home: Path) -> None:
+    put(home / "other")
+    made, document = library(home)
+    assert made.find("other", KNOWN, document) is not None
+    before = made.dependencies()
+    assert all(file_digest(name) == digest for name, digest in before.items())
+    known(home / "cached.yaml")
+    assert [name for name, digest in before.items() if file_digest(name) != digest] == [f"{home}/"]

@@ -122,7 +122,7 @@ REFUSED = [
     ("$statusCode == 200", "bad-expression", 11),
     ("$url.x", "bad-expression", 4),
     ("$response", "bad-expression", 9),
-    ("$response.statusCode", "bad-expression", 9),
+    ("$response.status", "bad-expression", 9),
     ("$response.header.", "bad-expression", 16),
     ("$response.header.a b", "bad-expression", 16),
     ("$response.body#/a~2", "bad-expression", 15),

@@ -79,7 +79,10 @@ class _Reader:
         if root is None:
             return None
         version = root.text("arazzo", required=True)
-        if version and not VERSION.match(version):
+        if version in ("1.0", "1.1"):
+            message = f"'arazzo' is {version}, which is no full version; it is read as {version}.0"
+            self.report.warning("version-patch", message, root.at / "arazzo", f"write arazzo: {version}.0")
+        elif version and not VERSION.match(version):
             self.report.error(
                 "arazzo-version",
                 f"Arazzo {version} is not supported, expected 1.0.x or 1.1.x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.description.documents import Location, Report
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?\Z")
 
 
 def type_name(value: Any) -> str:
@@ -91,6 +94,11 @@ class Fields:
         member = self.text_at(name, required=required)
         if member is None:
             return ""
+        folded = [option for option in options if option.casefold() == member.value.casefold()]
+        if member.value not in options and folded:
+            message = f"{name!r} of {self.kind} is {member.value!r}; it is read as {folded[0]!r}"
+            self.report.warning("value-case", message, member, f"write {folded[0]}")
+            return folded[0]
         if member.value not in options:
             message = f"{name!r} of {self.kind} is {member.value!r}, expected one of {', '.join(options)}"
             hint = did_you_mean(member.value, options)
@@ -103,7 +111,7 @@ class Fields:
         member = self._value(name, False)
         if member is None:
             return None
-        value = member.value
+        value = self._unquoted(member, name)
         if isinstance(value, Decimal) and value == value.to_integral_value():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -119,10 +127,19 @@ class Fields:
         member = self._value(name, False)
         if member is None:
             return None
-        if isinstance(member.value, bool) or not isinstance(member.value, int | Decimal):
+        value = self._unquoted(member, name)
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
             self._wrong(member, name, "a number")
             return None
-        return member.value
+        return value
+
+    def _unquoted(self, member: Location, name: str) -> Any:
+        """The value of a field that holds a number, also where it is written as text: ``"5"``."""
+        if not isinstance(member.value, str) or not _NUMBER.match(member.value):
+            return member.value
+        message = f"{name!r} of {self.kind} is a text; it is read as the number {member.value}"
+        self.report.warning("number-as-text", message, member, f"write {member.value} without quotes")
+        return Decimal(member.value) if "." in member.value else int(member.value)
 
     def object(self, name: str, *, required: bool = False) -> Location | None:
         """The location of an object, or None."""
@@ -137,6 +154,9 @@ class Fields:
         member = self._value(name, required)
         if member is None:
             return []
+        if isinstance(member.value, dict) and not required:
+            self._warn_of_one(member, name)
+            return [member]
         if not isinstance(member.value, list):
             self._wrong(member, name, "an array")
             return []
@@ -144,9 +164,17 @@ class Fields:
             self.report.error("missing-field", f"{name!r} of {self.kind} must not be empty", member)
         return list(member.items())
 
+    def _warn_of_one(self, member: Location, name: str) -> None:
+        message = f"{name!r} of {self.kind} is no array; it is read as an array of one"
+        self.report.warning("one-for-array", message, member, "write it as an item of an array")
+
     def texts(self, name: str) -> tuple[Location, ...]:
         """The locations of an array of texts."""
         found = []
+        single = self.at.get(name)
+        if single is not None and isinstance(single.value, str):
+            self._warn_of_one(single, name)
+            return (single,)
         for item in self.array(name):
             if isinstance(item.value, str):
                 found.append(item)

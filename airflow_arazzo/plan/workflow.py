@@ -86,6 +86,7 @@ class StepCompiler:
         outputs = self._outputs(written.outputs)
         if call is None:
             return None
+        self._warn_of_messages(written)
         self._warn_of_unsafe_retries(call, written, on_failure)
         return Step(
             id=written.id,
@@ -336,6 +337,13 @@ class StepCompiler:
         if step not in known:
             message = f"there is no step {step!r} in workflow {owner!r}"
             self.report.error("unknown-step", message, at, did_you_mean(step, known))
+
+    def _warn_of_messages(self, written: StepObject) -> None:
+        """``$message`` is what a step of AsyncAPI receives; no other step has one."""
+        for expression, at in self.templates.seen:
+            if expression.root == "message" and is_within(at, written.at):
+                message = f"{expression.text} has no value: this step receives no message"
+                self.report.warning("no-message", message, at, "the answer to a request is $response")
 
     def _warn_of_unsafe_retries(
         self, call: OperationCall | WorkflowCall, written: StepObject, actions: tuple[Action, ...]

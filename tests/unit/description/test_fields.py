@@ -30,17 +30,23 @@ def test_texts_may_be_written_as_numbers() -> None:
 
 
 def test_integers_and_numbers() -> None:
-    found, report = fields("{a: 3.0, b: 3.5, c: 2, d: -1, e: true, f: '3'}", *"abcdef")
+    found, report = fields(
+        "{a: 3.0, b: 3.5, c: 2, d: -1, e: true, f: three, g: '-3', h: '0.50', i: '07'}", *"abcdefghi"
+    )
     assert (found.integer("a"), found.integer("b"), found.integer("c")) == (3, None, 2)
     assert found.integer("d", minimum=0) is None
     assert (found.integer("e"), found.number("f"), found.number("b")) == (None, None, Decimal("3.5"))
     assert [code for code, _ in codes(report)] == ["wrong-type", "wrong-value", "wrong-type", "wrong-type"]
+    report.diagnostics.clear()
+    assert (found.integer("g"), found.number("h"), found.integer("i")) == (-3, Decimal("0.50"), None)
+    assert [code for code, _ in codes(report)] == ["number-as-text", "number-as-text", "wrong-type"]
 
 
 def test_choices() -> None:
-    found, report = fields("{a: get, b: gte}", "a", "b")
-    assert (found.choice("a", ("get", "put")), found.choice("b", ("get", "put"))) == ("get", "")
+    found, report = fields("{a: get, b: gte, c: GET}", "a", "b", "c")
+    assert [found.choice(name, ("get", "put")) for name in "abc"] == ["get", "", "get"]
     assert report.diagnostics[0].hint == "did you mean 'get'?"
+    assert [code for code, _ in codes(report)] == ["wrong-value", "value-case"]
 
 
 def test_null_counts_as_missing_with_a_note() -> None:

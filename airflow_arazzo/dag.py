@@ -42,10 +42,11 @@ class ArazzoDag(DAG):
     :param workflow_id: needed when the document has several workflows.
     :param dag_id: the workflow's id when not given.
     :param inputs: values of inputs, or Jinja templates of them such as ``"{{ period.start_ms }}"``; texts are
-        cast to the type that the input's schema names. ``period`` is what the run bills: see
-        :class:`~airflow_arazzo.operators.period.Period`. Scheduled and backfilled runs have their data
-        interval for it; any other run states it with the params ``period_start`` and ``period_end``, which
-        the trigger form asks for when a template uses ``period``.
+        cast to the type that the input's schema names. ``run_key`` is a key of the run for inputs by which a
+        service recognises repeated requests, the same whenever the run is repeated. ``period`` is what the
+        run bills: see :class:`~airflow_arazzo.operators.period.Period`. Scheduled and backfilled runs have
+        their data interval for it; any other run states it with the params ``period_start`` and
+        ``period_end``, which the trigger form asks for when a template uses ``period``.
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
     :param sources: files of source descriptions by name, relative to the document's folder.
     :param source_path: folders to search for source descriptions, relative to the document's folder.
@@ -57,6 +58,8 @@ class ArazzoDag(DAG):
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
         scheduled and backfilled runs, the period that a run states, and the run itself of all others.
+    :param namespace: what tells this use of the workflow from others in the ledger; by default the DAG id.
+        Give it the old one when you rename a DAG: under another name the same period is billed again.
     :param ledger: whether requests that change something go through the ledger, which keeps them from
         having their effect twice. Without it, running a task again by hand sends its requests again.
     :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
@@ -84,6 +87,7 @@ class ArazzoDag(DAG):
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
         identity: str = "",
+        namespace: str = "",
         ledger: bool = True,
         outlets: Sequence[Asset] = (),
         pool: str | None = None,
@@ -119,6 +123,7 @@ class ArazzoDag(DAG):
                 absent_text=absent_text,
                 ledger=ledger,
                 identity=identity,
+                namespace=namespace,
             )
             if outlets:
                 set_outlets(self.steps, add_outputs_task(self.steps), outlets)

@@ -35,9 +35,10 @@ class ArazzoTaskGroup(TaskGroup):
     :param workflow_id: needed when the document has several workflows.
     :param group_id: the workflow's id when not given.
     :param inputs: values of inputs, Jinja templates of them, or outputs of upstream tasks. In templates
-        ``period`` is what the run bills, see :class:`~airflow_arazzo.operators.period.Period`: the data
-        interval of scheduled and backfilled runs, and what any other run states with the host DAG's params
-        ``period_start`` and ``period_end``.
+        ``run_key`` is a key of the run, the same whenever the run is repeated, and ``period`` is what the run
+        bills, see :class:`~airflow_arazzo.operators.period.Period`: the data interval of scheduled and
+        backfilled runs, and what any other run states with the host DAG's params ``period_start`` and
+        ``period_end``.
     :param connections: connection ids by source name; a source's own name where it is not mentioned.
     :param sources: files of source descriptions by name, relative to the document's folder.
     :param source_path: folders to search for source descriptions, relative to the document's folder.
@@ -49,6 +50,9 @@ class ArazzoTaskGroup(TaskGroup):
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
         scheduled and backfilled runs, the period that a run states, and the run itself of all others.
+    :param namespace: what tells this use of the workflow from others in the ledger; by default DAG
+        id and group id. Give it the old one when you rename a DAG: under another name the same period is
+        billed again.
     :param ledger: whether requests that change something go through the ledger, which keeps them from
         having their effect twice. Without it, running a task again by hand sends its requests again.
     :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
@@ -72,6 +76,7 @@ class ArazzoTaskGroup(TaskGroup):
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
         identity: str = "",
+        namespace: str = "",
         ledger: bool = True,
         outlets: Sequence[Asset] = (),
         **kwargs: Any,
@@ -103,6 +108,7 @@ class ArazzoTaskGroup(TaskGroup):
                 absent_text=absent_text,
                 ledger=ledger,
                 identity=identity,
+                namespace=namespace,
                 publish_each=True,
             )
             self._outputs = add_outputs_task(self.steps)

@@ -68,6 +68,7 @@ def build_tasks(
     publish_each: bool = False,
     ledger: bool = True,
     identity: str = "",
+    namespace: str = "",
 ) -> dict[str, ArazzoStepOperator]:
     """Make the tasks of a workflow in the DAG or task group that is being built, and join them.
 
@@ -87,6 +88,7 @@ def build_tasks(
             publish_each=publish_each,
             ledger=ledger,
             identity=identity,
+            namespace=namespace,
             doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps),
             **_fixed(part),
             **_display_name(part, by_id),

@@ -43,6 +43,11 @@ def effect_key(identity: Identity, path: tuple[str, ...], visit: int) -> str:
     return hashlib.sha256(encode_json(parts)).hexdigest()[:40]
 
 
+def run_key(identity: Identity) -> str:
+    """A key of the whole run, 40 hexadecimal digits: the same whoever runs it again, as that of an effect."""
+    return effect_key(identity, (), 0)
+
+
 def wire_key(key: str, generation: int) -> str:
     """The idempotency key that is sent: another one for each generation.
 

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_arazzo.ledger.book import Book
-from airflow_arazzo.ledger.keys import Identity
+from airflow_arazzo.ledger.keys import Identity, run_key
 from airflow_arazzo.ledger.location import (
     CONN_ID,
     default_url,
@@ -24,6 +24,24 @@ from airflow_arazzo.ledger.location import (
 )
 from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.operators.period import PERIODIC, Period
+
+RUN_KEY = "run_key"
+"""What templates call the key of the run."""
+
+
+class RunKey:
+    """The key of a run in templates: text that is the same for schedule, retry, clear and backfill.
+
+    For inputs that a service recognises repeated requests by, where the document hands them over itself.
+
+    :param identity: gives the run's identity, once it is wanted.
+    """
+
+    def __init__(self, identity: Callable[[], Identity]) -> None:
+        self._identity = identity
+
+    def __str__(self) -> str:
+        return run_key(self._identity())
 
 
 def open_book() -> Book:
@@ -73,7 +91,7 @@ def identity_of(context: Any, namespace: str, stated: str = "", period: Period |
     effects, also a run that states it. Any other run is for itself, also where Airflow infers an interval
     for it: two provisionings on one afternoon are two.
 
-    :param namespace: DAG id and group path.
+    :param namespace: what tells this use of a workflow from others; by default DAG id and group path.
     :param stated: what the DAG's author gives as ``identity``.
     :param period: the period that the run states.
     """

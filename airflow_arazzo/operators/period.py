@@ -206,7 +206,12 @@ def _moment(name: str, value: Any, zone: tzinfo) -> datetime:
 
 def uses_period(*values: Any) -> bool:
     """Whether a Jinja template among values uses the period."""
-    return any(_mentions(text) for value in values for text in _texts(value))
+    return uses(NAME, *values)
+
+
+def uses(name: str, *values: Any) -> bool:
+    """Whether a Jinja template among values uses a variable."""
+    return any(_mentions(name, text) for value in values for text in _texts(value))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -220,11 +225,11 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _mentions(text: str) -> bool:
-    if NAME not in text or "{" not in text:
+def _mentions(name: str, text: str) -> bool:
+    if name not in text or "{" not in text:
         return False
     try:
-        return NAME in meta.find_undeclared_variables(_JINJA.parse(text))
+        return name in meta.find_undeclared_variables(_JINJA.parse(text))
     except TemplateError:
         # An extension of the DAG's environment, or a mistake that rendering will show.
         return True

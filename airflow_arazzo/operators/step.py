@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from airflow.sdk import BaseOperator
@@ -29,16 +30,17 @@ from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.hooks.arazzo import ArazzoHook
 from airflow_arazzo.ledger.exchange import LedgeredExchange
+from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
 from airflow_arazzo.operators.assets import tell_assets
-from airflow_arazzo.operators.effects import identity_of, open_book
+from airflow_arazzo.operators.effects import RUN_KEY, RunKey, identity_of, open_book
 from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.pause import Pause
-from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses_period, with_period
+from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
 from airflow_arazzo.operators.story import Story, told_sender
 from airflow_arazzo.operators.upstream import Upstream
@@ -71,9 +73,11 @@ class ArazzoStepOperator(BaseOperator):
     :param ledger: whether requests that change something go through the ledger. Without it, running a task
         again by hand sends its requests again.
     :param identity: what the run is for, where that is neither its data interval nor itself. (templated)
+    :param namespace: what tells this use of the workflow from others in the ledger; by default DAG id and
+        group path.
     """
 
-    template_fields: Sequence[str] = ("inputs", "identity", "plan_digest")
+    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest")
     template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - as BaseOperator declares it
     ui_color = "#d7e8ff"
 
@@ -89,6 +93,7 @@ class ArazzoStepOperator(BaseOperator):
         publish_each: bool = False,
         ledger: bool = True,
         identity: str = "",
+        namespace: str = "",
         **kwargs: Any,
     ) -> None:
         if ledger:
@@ -109,6 +114,7 @@ class ArazzoStepOperator(BaseOperator):
         self.plan_digest = plan.digest
         self.ledger = ledger
         self.identity = identity
+        self.namespace = namespace
         self.uses_period = uses_period(self.inputs, identity)
         if not ledger and not component.needs.only_safe:
             # Airflow repeats a task whose worker died without asking anyone. A request that may have
@@ -116,12 +122,15 @@ class ArazzoStepOperator(BaseOperator):
             self.retries = 0
 
     def render_template(self, content: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render a template, in which ``period`` is the period that the run is for.
+        """Render a template, in which ``period`` is the period that the run is for, and ``run_key`` its key.
 
         :raises AirflowFailException: when the template uses the period and the run has none.
         """
         if self.uses_period:
             context = with_period(context, self.dag)
+        if RUN_KEY not in context and uses(RUN_KEY, content):
+            # The identity is rendered first.
+            context = {**context, RUN_KEY: RunKey(partial(self._identity, context))}
         return super().render_template(content, context, *args, **kwargs)
 
     def execute(self, context: Any) -> dict[str, Any]:
@@ -223,18 +232,20 @@ class ArazzoStepOperator(BaseOperator):
         self, context: Any, send: Exchange, connections: Mapping[str, Connection], story: Story
     ) -> LedgeredExchange:
         """The exchange with the ledger in front of it."""
-        group = self.task_id[: len(self.task_id) - len(self.component.name)].rstrip(".")
-        namespace = f"{self.dag_id}.{group}" if group else self.dag_id
-        ti = context["ti"]
         return LedgeredExchange(
             send,
             open_book(),
-            identity_of(context, namespace, self.identity, self._stated_period(context)),
+            self._identity(context),
             self.plan,
             connections,
-            attempt=f"{context['dag_run'].run_id} {self.task_id} try {ti.try_number}",
+            attempt=f"{context['dag_run'].run_id} {self.task_id} try {context['ti'].try_number}",
             secrets=lambda: story.hidden,
         )
+
+    def _identity(self, context: Any) -> Identity:
+        group = self.task_id[: len(self.task_id) - len(self.component.name)].rstrip(".")
+        namespace = self.namespace or (f"{self.dag_id}.{group}" if group else self.dag_id)
+        return identity_of(context, namespace, self.identity, self._stated_period(context))
 
     def _stated_period(self, context: Any) -> Period | None:
         """The period that the run states, where its templates use one; params may mean anything elsewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -221,6 +222,42 @@ def test_a_clear_sends_nothing_again_that_took_effect(
     # Another run is another effect.
     run(run_dag, dag, api)
     assert api.paths == ["/a", "/c"] * 2
+
+
+def test_the_key_of_a_run_in_templates(
+    workflow_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi
+) -> None:
+    """The same after a clear, another one in another run; where an identity is stated, that identity's."""
+    schema = {"type": "object", "properties": {"id": {"type": "string"}}}
+    step = {
+        "stepId": "a",
+        "requestBody": {"contentType": "application/json", "payload": {"id": "$inputs.id"}},
+    }
+
+    def dag_with(**kwargs: Any) -> Any:
+        flow = workflow("w", step, inputs=schema)
+        return workflow_dag(flow, operations=["POST /a"], inputs={"id": "{{ run_key }}-1"}, **kwargs)
+
+    api.answer("/a", 404, 200)
+    first = run(run_dag, dag_with(), api)
+    clear_and_run(first, dag_with(), "a")
+    run(run_dag, dag_with(), api)
+    for _ in range(2):
+        run(run_dag, dag_with(identity="invoice {{ 40 + 2 }}"), api)
+    before, after, other, stated = (json.loads(body)["id"] for body in api.bodies)  # the fifth is not sent
+    assert before == after
+    assert len({before, other, stated}) == 3
+    assert all(re.fullmatch("[0-9a-f]{40}-1", each) for each in (before, other, stated))
+
+
+def test_a_renamed_dag_keeps_its_namespace(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    flow = workflow("w", {"stepId": "a"})
+    for dag_id, namespace, sent in [("old", "", 1), ("new", "old", 1), ("new", "", 2)]:
+        dag = workflow_dag(
+            flow, operations=["POST /a"], dag_id=dag_id, namespace=namespace, identity="2026-03 renamed"
+        )
+        run(run_dag, dag, api)
+        assert len(api.requests) == sent
 
 
 def test_another_way_after_a_clear(

@@ -60,6 +60,11 @@ def _declared(step: Step, parsed: Mapping[str, Idempotency | None]) -> Step:
     return msgspec.structs.replace(step, call=msgspec.structs.replace(call, idempotency=found))
 
 
+def operation_names(plan: Plan) -> set[str]:
+    """Operations of a plan as declarations name them."""
+    return {f"{call.source}.{call.operation}" for call in _calls(plan)}
+
+
 def _check_names(plan: Plan, parsed: Mapping[str, Idempotency | None]) -> None:
     calls = {f"{call.source}.{call.operation}": call for call in _calls(plan)}
     for name, found in parsed.items():

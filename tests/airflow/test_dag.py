@@ -219,6 +219,27 @@ def test_all_workflows_of_a_document(tmp_path: Path) -> None:
     assert [(key, dag.dag_id, dag.catchup) for key, dag in some.items()] == [("w", "own", True)]
 
 
+def test_arguments_for_all_may_name_what_only_some_workflows_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_arazzo import arazzo_dags
+    from airflow_arazzo.tasks import UnknownName
+
+    other = dict(A, workflowId="other", steps=[{"stepId": "b", "operationId": "b"}])
+    document = write(tmp_path, A, other, operations=["POST /a", "POST /b"])
+    said = {"api.a": {"header": "K"}, "api.b": {"body": "id"}}
+    for wanted in ("", "other"):
+        if wanted:
+            monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", wanted)
+        dags = arazzo_dags(document, idempotency=said, connections={"api": "mine"})
+        found = {key: dag.plan.root.steps[0].call.idempotency for key, dag in dags.items()}
+        assert found["other"].name == "id"
+        assert wanted or found["w"].name == "K"
+    monkeypatch.delenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID")
+    with pytest.raises(UnknownName, match="'api.c' is neither a source nor an operation"):
+        arazzo_dags(document, idempotency={**said, "api.c": {"header": "K"}})
+
+
 def test_only_the_wanted_dag_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the two workflows does not compile; a task of the other does not mind."""
     from airflow_arazzo import arazzo_dags

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import struct
 from collections.abc import Callable
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sandbox.faults import Rule
-from sandbox.keys import FAULT, RECORD
+from sandbox.keys import FAULT, RECORD, STATE
 from sandbox.reply import Reply
 
 ErrorReply = Callable[[int, str], Reply]
@@ -76,7 +78,8 @@ def _instead(rule: Rule, request: web.Request, error: ErrorReply) -> web.Respons
     if rule.action == "content_type":
         return _text(200, given.get("body", "<html>not what you expected</html>"), _type_of(rule))
     if rule.action == "echo":
-        return error(given.get("status", 400), f"Refused {_credentials(request)}").response()
+        echoes = " ".join(_echoes(request))
+        return _echoing(request, error(given.get("status", 400), f"Refused {echoes}").response())
     if rule.action == "rate_limit":
         response = error(given.get("status", 429), "Too many requests").response()
         response.headers["Retry-After"] = str(given.get("retry_after", 1))
@@ -99,8 +102,14 @@ async def _after(
     if rule.action == "content_type":
         return _text(response.status, rule.parameters.get("body", own.decode()), _type_of(rule)), True
     if rule.action == "echo":
-        answer = {"echo": _credentials(request), "answer": json.loads(own or b"null")}
-        return web.json_response(answer, status=response.status), True
+        plain, *coded = _echoes(request)
+        answer = {"echo": plain, "coded": coded, "answer": json.loads(own or b"null")}
+        return _echoing(request, web.json_response(answer, status=response.status)), True
+    if rule.action == "refuse":
+        refuse = request.app[STATE].refuse_connections
+        if refuse is not None:
+            refuse(float(rule.parameters["seconds"]))
+        return response, True
     return _error(rule, error), True
 
 
@@ -131,7 +140,18 @@ def _type_of(rule: Rule) -> str:
     return str(rule.parameters.get("content_type", "text/html"))
 
 
-def _credentials(request: web.Request) -> str:
+def _echoes(request: web.Request) -> list[str]:
+    """The credentials of a request: as they came, in base64, and percent-encoded."""
     record = request[RECORD]
-    given = record.headers_named("authorization") + record.headers_named("x-api-key")
-    return " ".join(given)
+    plain = " ".join(record.headers_named("authorization") + record.headers_named("x-api-key"))
+    return [plain, base64.b64encode(plain.encode()).decode(), quote(plain, safe="")]
+
+
+def _echoing(request: web.Request, response: web.Response) -> web.Response:
+    """The response with the credentials in its headers, too."""
+    plain, coded, quoted = _echoes(request)
+    response.headers["X-Echo"] = f"{plain} {coded} {quoted}"
+    location = request[FAULT].parameters.get("location")
+    if location is not None:
+        response.headers["Location"] = f"{location}?echo={quoted}&coded={quote(coded, safe='')}"
+    return response

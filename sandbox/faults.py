@@ -13,12 +13,17 @@ action            when (default first)  parameters
 ``redirect``      before                   ``status`` 307, ``location``
 ``truncate``      after                    ``bytes`` of the body that are sent, default half
 ``content_type``  after, before            ``content_type`` text/html, ``body``
-``echo``          before, after            ``status`` 400: credentials come back in the body
+``echo``          before, after            ``status`` 400, ``location``: credentials come back
+``refuse``        after                    ``seconds``: the next connections are refused
 ================  =======================  ========================================================
 
 *unread* is before the body is read; *before* is before the key is checked, without an effect; *inside* is
 while the service executes, so that Stripe remembers the answer under its key (``effect`` says whether the
 change of state happens); *after* is when the service's own answer is ready and the effect has happened.
+
+An echo holds the credentials as they came, in base64 and percent-encoded, in the body and in the header
+``X-Echo``; with a ``location`` (and a status of 300 to 399) also in the ``Location``, as a query. A request
+that meets ``refuse`` is answered; a connection cannot be refused for what would be asked over it.
 """
 
 from __future__ import annotations
@@ -38,6 +43,7 @@ WHEN: dict[str, tuple[str, ...]] = {
     "truncate": ("after",),
     "content_type": ("after", "before"),
     "echo": ("before", "after"),
+    "refuse": ("after",),
 }
 """For each action the moments at which it can happen, the default first."""
 
@@ -49,9 +55,10 @@ _PARAMETERS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "redirect": {"status": int, "location": str},
     "truncate": {"bytes": int},
     "content_type": {"content_type": str, "body": str},
-    "echo": {"status": int},
+    "echo": {"status": int, "location": str},
+    "refuse": {"seconds": (int, float)},
 }
-_REQUIRED = {"delay": "seconds", "redirect": "location"}
+_REQUIRED = {"delay": "seconds", "redirect": "location", "refuse": "seconds"}
 _MATCH: dict[str, type | tuple[type, ...]] = {
     "service": str,
     "method": str,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import errno
 import http.client
 import json
@@ -146,6 +147,17 @@ def test_echo(client, sandbox):
     assert answer.json()["echo"] == f"Bearer {sandbox.stripe_key}"
     assert answer.json()["answer"]["name"] == "a"
     assert len(sandbox.ledger()) == 1
+    plain, coded, quoted = answer.headers["X-Echo"].removeprefix("Bearer ").split(" ")
+    assert (plain, quoted) == (sandbox.stripe_key, f"Bearer%20{sandbox.stripe_key}")
+    assert base64.b64decode(coded).decode() == f"Bearer {sandbox.stripe_key}"
+    assert answer.json()["coded"] == [coded, quoted]
+
+
+def test_echo_in_a_location(client, sandbox):
+    sandbox.add_fault("echo", status=307, location="http://127.0.0.1:9/there")
+    answer = create(client)
+    assert answer.status == 307
+    assert answer.headers["Location"].startswith(f"http://127.0.0.1:9/there?echo={sandbox.amberflo_key}&")
 
 
 def statuses(client, count, path="/customers"):
@@ -213,6 +225,7 @@ def test_faults_over_http(client):
         {"action": "delay"},
         {"action": "delay", "seconds": "1"},
         {"action": "redirect"},
+        {"action": "refuse"},
         {"action": "truncate", "when": "before"},
         {"action": "error", "seconds": 1},
         {"action": "error", "nth": True},
@@ -256,6 +269,17 @@ def test_refused_connections(client, sandbox):
     assert wait_until_served(client) == 200
     assert len(sandbox.ledger()) == 1
     assert create(client, "c-2").status == 200
+
+
+def test_refused_connections_by_rule(client, sandbox):
+    sandbox.add_fault("refuse", seconds=0.3, nth=2)
+    assert [create(client, name).status for name in ("c-1", "c-2")] == [200, 200]
+    time.sleep(0.1)
+    with pytest.raises(ConnectionRefusedError):
+        create(client, "c-3")
+    assert wait_until_served(client) == 200
+    assert create(client, "c-3").status == 200
+    assert outcomes(sandbox) == [(None, 200), ("refuse", 200), (None, 200)]
 
 
 def test_refused_connections_over_http(client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -18,7 +19,9 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """Replace each secret in a text by :data:`MASK`, in every form in which the engine may have sent it.
 
     Covered are the plain secret, its percent-encoded and form-encoded forms, its JSON-escaped form, and
-    base64 (standard and URL-safe, with and without padding) of the secret by itself.
+    base64 (standard and URL-safe, also percent-encoded) of the secret by itself or inside a longer text, such
+    as ``Bearer`` and the secret: there the characters at either end, which share their bits with what stands
+    beside the secret, are left.
 
     :param text: a message, URL or log line.
     :param secrets: values to hide; those shorter than :data:`SHORTEST` characters are ignored.
@@ -29,15 +32,28 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def _forms(secret: str) -> set[str]:
+@lru_cache(maxsize=256)
+def _forms(secret: str) -> frozenset[str]:
     """The secret as it may appear in a text; the longest must be replaced first."""
+    coded = _base64_forms(secret.encode("utf-8", "surrogatepass"))
     encoded = quote(secret, safe="")
     plain = {secret, encoded, encoded.replace("%", "%25"), quote(secret), quote_plus(secret)}
+    plain |= {quote(form, safe="") for form in coded}
     lowered = {_lower_triplets(form) for form in plain if "%" in form}
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    data = secret.encode("utf-8", "surrogatepass")
-    coded = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
-    return plain | lowered | escaped | coded | {form.rstrip("=") for form in coded}
+    return frozenset(plain | lowered | escaped | coded)
+
+
+def _base64_forms(data: bytes) -> set[str]:
+    """The data in base64: whole, and what every text has in common that holds it at some place."""
+    forms = set()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms.add(encode(data).decode())
+        for before in range(3):
+            begins, ends = -(-before * 8 // 6), (before + len(data)) * 8 // 6
+            forms.add(encode(b"\0" * before + data).decode()[begins:ends])
+        forms.add(encode(data).decode().rstrip("="))
+    return forms
 
 
 def _lower_triplets(text: str) -> str:

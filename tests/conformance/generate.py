@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tests.conformance import tolerances
 from tests.conformance.rules import Rule, collected
-
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.pages import DOCS, table, write
 
 CONFORMANCE = """\
 # Conformance
@@ -47,30 +46,20 @@ def conformance(rows: Sequence[Rule]) -> str:
         CONFORMANCE.format(rows=len(rows), supported=supported, refused=refused, missing=missing),
     ]
     for section, grouped in groupby(rows, key=lambda row: row.section):
-        lines = [f"\n## {section}\n", "| Arazzo | Field or rule | Status | Test |", "|---|---|---|---|"]
-        for row in grouped:
-            versions = ", ".join(row.versions.split())
-            lines.append(f"| {versions} | {_cell(row.text)} | {_cell(row.status)} | `{_cell(row.test)}` |")
-        parts.append("\n".join(lines) + "\n")
+        listed = [(", ".join(row.versions.split()), row.text, row.status, f"`{row.test}`") for row in grouped]
+        header = ("Arazzo", "Field or rule", "Status", "Test")
+        parts.append(f"\n## {section}\n\n{table(header, listed)}")
     return "".join(parts)
 
 
 def tolerances_page(rows: Sequence[tolerances.Tolerance]) -> str:
     """The page of tolerances."""
-    lines = [
-        TOLERANCES,
-        "| Warning | Written | Taken to mean | Correct form | Test |",
-        "|---|---|---|---|---|",
-    ]
+    listed = []
     for row in rows:
         missing = f" (not yet: {row.missing})" if row.missing else ""
-        cells = (f"`{row.code}`{missing}", row.written, row.meaning, row.correct, f"`{row.test}`")
-        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+        listed.append((f"`{row.code}`{missing}", row.written, row.meaning, row.correct, f"`{row.test}`"))
+    header = ("Warning", "Written", "Taken to mean", "Correct form", "Test")
+    return f"{TOLERANCES}\n{table(header, listed)}"
 
 
 def pages() -> dict[Path, str]:
@@ -83,11 +72,7 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pages."""
-    for path, text in pages().items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"{path.name}\n")
-    return 0
+    return write(pages())
 
 
 if __name__ == "__main__":

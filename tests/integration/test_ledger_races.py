@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from airflow_arazzo.cli.main import main
 from airflow_arazzo.expression.jsonvalue import decode_json
@@ -31,7 +29,6 @@ from tests.integration import test_ledger_attempts as attempts
 from tests.integration.test_ledger_attempts import PATH, ROOT, order_once
 
 RACES = 200
-POSTGRESQL = os.environ.get("ARAZZO_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/test")
 
 
 class Worker:
@@ -59,32 +56,6 @@ class Worker:
     def end(self) -> None:
         self.process.kill()
         self.process.communicate()
-
-
-# --- databases -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of an empty database of the test's own."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/ledger.db"
-        return
-    pytest.importorskip("psycopg2", reason="PostgreSQL's driver is not installed")
-    url = sa.make_url(POSTGRESQL).set(drivername="postgresql+psycopg2")
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
-    name = f"ledger_{uuid.uuid4().hex}"
-    try:
-        with server.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    except sa.exc.OperationalError:
-        pytest.skip(f"no PostgreSQL listens at {url.host}:{url.port}; ARAZZO_TEST_POSTGRESQL names another")
-    try:
-        yield url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    finally:
-        with server.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-        server.dispose()
 
 
 @pytest.fixture

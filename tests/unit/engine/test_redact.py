@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote, quote_plus
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,20 @@ SECRET = 'sk/live +"é"='
 )
 def test_every_form_is_hidden(form: str) -> None:
     assert redact(f"before {form} after", [SECRET]) == f"before {MASK} after"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "Bearer "])
+@pytest.mark.parametrize("after", ["", "z", "zz"])
+def test_base64_of_a_longer_text(encode: Callable[[bytes], bytes], before: str, after: str) -> None:
+    coded = encode(f"{before}{SECRET}{after}".encode()).decode()
+    inside = [encode(b"\0" * shift + SECRET.encode()).decode()[4:-4] for shift in range(3)]
+    for text in (coded, quote(coded, safe="")):
+        shown = redact(f"<{text}>", [SECRET])
+        assert MASK in shown
+        assert any(form in coded for form in inside)
+        assert not any(form in unquote(shown) for form in inside)
+    assert redact(f"<{coded}>", ["another secret"]) == f"<{coded}>"
 
 
 def test_the_longer_of_two_overlapping_secrets_goes_first() -> None:

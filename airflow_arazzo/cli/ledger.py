@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pwd
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 from airflow_arazzo.ledger.location import URL, environment_url, file_url
 from airflow_arazzo.ledger.model import Entry, LedgerUnavailable, Outcome, as_row
+from airflow_arazzo.ledger.retention import prune, retention_days
 from airflow_arazzo.ledger.store import Store, encode_response
 
 
@@ -90,11 +92,26 @@ def reissue(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def prune_responses(arguments: argparse.Namespace) -> int:
+    """``ledger prune``: drop stored responses that are past their retention; effects stay for ever."""
+    try:
+        days = retention_days(os.environ) if arguments.days is None else arguments.days
+    except ValueError as error:
+        raise BadArgument(str(error)) from None
+    if not (days > 0 and math.isfinite(days)):
+        raise BadArgument("--days: expected a number above 0")
+    with _Opened(arguments) as store:
+        dropped = prune(store, days, _who())
+    say(f"dropped {dropped} responses of effects that were settled more than {days:g} days ago")
+    return EXIT_OK
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "list": list_effects,
     "show": show,
     "resolve": resolve,
     "reissue": reissue,
+    "prune": prune_responses,
 }
 """Function of every command under ``ledger``."""
 

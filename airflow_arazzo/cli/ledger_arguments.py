@@ -50,6 +50,18 @@ RESOLVE = (
     _WHERE,
 )
 REISSUE = (_KEY, _REASON, _FORMAT, _WHERE)
+PRUNE = (
+    Argument(
+        ("--days",),
+        {
+            "type": float,
+            "default": None,
+            "metavar": "N",
+            "help": "responses older than this (else ARAZZO_LEDGER_RETENTION_DAYS, or 400)",
+        },
+    ),
+    _WHERE,
+)
 
 
 COMMANDS: dict[str, tuple[str, tuple[Argument, ...]]] = {
@@ -57,5 +69,6 @@ COMMANDS: dict[str, tuple[str, tuple[Argument, ...]]] = {
     "show": ("Show an effect with its request, response and audit", SHOW),
     "resolve": ("Say what became of a request whose outcome is unknown", RESOLVE),
     "reissue": ("Let an effect that happened happen once more", REISSUE),
+    "prune": ("Drop stored responses that are past their retention", PRUNE),
 }
 """Help and arguments of every command under ``ledger``."""

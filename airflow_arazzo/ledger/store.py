@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +62,9 @@ _LENGTHS: dict[str, int] = {
     for column in table.columns
     if isinstance(column.type, sa.String) and column.type.length
 }
+_FORGOTTEN = "forget-responses"
+"""Action of the audit records, without a key, that say when old responses were dropped."""
+
 _RESPONSE = msgspec.msgpack.Decoder(Response)
 
 
@@ -204,19 +208,38 @@ class Store:
         with self._database.transaction(write=False) as turn:
             return [dict(row) for row in turn.connection.execute(query).mappings()]
 
-    def forget_responses(self, older_than: float) -> int:
-        """Drop stored responses of effects that were settled before a time; the effects themselves stay.
+    def forget_responses(self, age: float, *, limit: int, who: str) -> int:
+        """Drop stored responses of effects that were settled some time ago; the effects themselves stay.
 
-        :param older_than: seconds since the epoch.
+        It is written down when none is left that old.
+
+        :param age: seconds.
+        :param limit: how many to drop at most.
         :return: how many were dropped.
         """
-        statement = (
-            sa.update(EFFECTS)
-            .where(EFFECTS.c.changed < older_than, EFFECTS.c.response.is_not(None))
-            .values(response=None, note="past its retention")
-        )
         with self._database.transaction() as turn:
-            return turn.connection.execute(statement).rowcount
+            # Asked of every row again, since on PostgreSQL one may have been settled anew meanwhile.
+            old = sa.and_(
+                EFFECTS.c.changed < turn.now - age,
+                EFFECTS.c.outcome == Outcome.EFFECT,
+                EFFECTS.c.response.is_not(None),
+            )
+            some = sa.select(EFFECTS.c.key).where(old).limit(limit)
+            forgotten = {"response": None, "note": "past its retention"}
+            statement = sa.update(EFFECTS).where(EFFECTS.c.key.in_(some), old).values(**forgotten)
+            dropped = turn.connection.execute(statement).rowcount
+            if dropped < limit:
+                record = {"key": "", "at": turn.now, "who": who, "action": _FORGOTTEN, "before": ""}
+                values = {**record, "reason": f"responses older than {age:.0f} s"}
+                turn.connection.execute(sa.insert(AUDIT).values(**_fitting(AUDIT, values)))
+            return dropped
+
+    def seconds_since_forgetting(self) -> float:
+        """How long ago the last old response was dropped; infinite for never."""
+        query = sa.select(sa.func.max(AUDIT.c.at)).where(AUDIT.c.key == "", AUDIT.c.action == _FORGOTTEN)
+        with self._database.transaction(write=False) as turn:
+            last = turn.connection.execute(query).scalar_one()
+            return math.inf if last is None else turn.now - float(last)
 
 
 def _compare_and_set(connection: sa.Connection, key: str, version: int, change: Mapping[str, Any]) -> bool:

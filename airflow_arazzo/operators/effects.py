@@ -22,6 +22,7 @@ from airflow_arazzo.ledger.location import (
     store_at,
     url_from_connection,
 )
+from airflow_arazzo.ledger.retention import keep_house
 from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.operators.period import PERIODIC, Period
 
@@ -50,7 +51,9 @@ def open_book() -> Book:
     :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
         may run on several machines.
     """
-    return Book(_store(ledger_url(), conf.get("core", "executor")))
+    store = _store(ledger_url(), conf.get("core", "executor"))
+    keep_house(store, os.environ)
+    return Book(store)
 
 
 def ledger_url(get_connection: Callable[[str], Any] = BaseHook.get_connection) -> str:

@@ -37,7 +37,6 @@ from tests.integration.safety import (
     PERSON,
     READ,
     REFUSALS,
-    REFUSED,
     SENT,
     TABLE,
     TIMEOUT,

@@ -1,4 +1,4 @@
-"""``ledger list``, ``show``, ``resolve`` and ``reissue``, for the person on call."""
+"""``ledger list``, ``show``, ``resolve``, ``reissue`` and ``prune``, for the person on call."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from airflow_arazzo.cli.main import main
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.ledger.book import Book
 from airflow_arazzo.ledger.model import AmbiguousEffect, Description, Outcome, Permission, Replay
+from airflow_arazzo.ledger.retention import DAYS, RETENTION_DAYS
 from airflow_arazzo.ledger.store import MAX_RESPONSE, Store
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -293,6 +294,46 @@ def test_a_ledger_that_cannot_be_used(desk: Desk, url: str) -> None:
     assert "pa55word" not in err
 
 
+def test_prune(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.effect("settled", Outcome.EFFECT, OK)
+    desk.effect("open", Outcome.UNKNOWN)
+    assert desk("prune")[:2] == (
+        0,
+        "dropped 0 responses of effects that were settled more than 400 days ago\n",
+    )
+    monkeypatch.setenv("ARAZZO_LEDGER_RETENTION_DAYS", "0.02")
+    assert desk("prune")[:2] == (
+        0,
+        "dropped 1 responses of effects that were settled more than 0.02 days ago\n",
+    )
+    assert desk("prune", "--days", "0.01")[1].startswith("dropped 0 ")
+    with pytest.raises(AmbiguousEffect, match=r"happened and is not repeated.*past its retention"):
+        desk.again("settled")
+    with pytest.raises(AmbiguousEffect, match="whether POST https://x/orders took effect is unknown"):
+        desk.again("open")
+
+
+@pytest.mark.parametrize(
+    ("given", "days", "said"),
+    [
+        (("--days", "0"), "", "--days: expected a number above 0"),
+        (("--days", "nan"), "", "--days: expected a number above 0"),
+        ((), "soon", "ARAZZO_LEDGER_RETENTION_DAYS must be a number of days above 0"),
+        ((), "-1", "ARAZZO_LEDGER_RETENTION_DAYS must be a number of days above 0"),
+    ],
+)
+def test_a_retention_that_is_none(
+    desk: Desk, given: tuple[str, ...], days: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.effect("settled", Outcome.EFFECT, OK)
+    monkeypatch.setenv("ARAZZO_LEDGER_RETENTION_DAYS", days)
+    status, _, err = desk("prune", *given)
+    assert (status, err) == (2, f"airflow-arazzo: {said}\n")
+    assert isinstance(desk.again("settled"), Replay)
+
+
 def test_what_is_declared_is_there() -> None:
     assert DECLARED.keys() == COMMANDS.keys()
+    declared = {argument.options["help"] for argument in DECLARED["prune"][1]}
+    assert any(f"{DAYS}, or {RETENTION_DAYS:.0f})" in text for text in declared)
     assert set(OUTCOMES) == set(map(str, Outcome))

@@ -8,6 +8,7 @@ Drive it like this: take :meth:`Machine.next`; for :class:`Send` exchange the re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +23,9 @@ from airflow_arazzo.engine.stack import Stack
 from airflow_arazzo.engine.state import Done, State, begin
 from airflow_arazzo.expression.criteria import Verdict, criteria_hold
 from airflow_arazzo.expression.evaluate import AbsentInText, evaluate
+from airflow_arazzo.expression.jsonvalue import to_text
 from airflow_arazzo.expression.model import ABSENT, Template
+from airflow_arazzo.expression.pointer import navigate
 from airflow_arazzo.plan.model import OperationCall, Plan, Step
 
 __all__ = [
@@ -277,8 +280,12 @@ class Machine:
         )
 
     def _note_tokens(self, step: Step, outputs: Mapping[str, Any]) -> None:
-        values = (outputs.get(name) for name in step.secret_outputs)
-        self._tokens.update((value, None) for value in values if isinstance(value, str) and value)
+        """Remember credentials among a step's outputs, also inside objects: these are no secrets as such."""
+        for name in step.secret_outputs:
+            for place in step.secret_places.get(name, ((),)):
+                value = navigate(outputs.get(name), place)
+                if isinstance(value, str | int | Decimal) and not isinstance(value, bool) and value != "":
+                    self._tokens[to_text(value)] = None
 
 
 def workflow_outputs(plan: Plan, state: State) -> dict[str, Any]:

@@ -201,7 +201,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """A step with its workflow's parameters and actions merged in.
 
     :param timeout_ms: milliseconds for the whole step (Arazzo 1.1 ``timeout``).
-    :param secret_outputs: names of outputs that later steps send as credentials.
+    :param secret_outputs: names of outputs that later steps send as credentials, or parts of them.
+    :param secret_places: for those of which they send parts: the ways to these, as in
+        :attr:`~airflow_arazzo.expression.model.Expression.path`.
     :param line: line of the step in its document, counted from 1; 0 for one that an overlay has added.
     """
 
@@ -215,6 +217,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout_ms: int | None = None
     depends_on: tuple[str, ...] = ()
     secret_outputs: tuple[str, ...] = ()
+    secret_places: dict[str, tuple[tuple[str, ...], ...]] = {}
     line: int = 0
 
 

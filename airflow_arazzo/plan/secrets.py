@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from airflow_arazzo.description.documents import Report
-from airflow_arazzo.expression.model import Constant, Expression, Template
+from airflow_arazzo.expression.model import ArrayTemplate, Constant, Expression, ObjectTemplate, Template
 from airflow_arazzo.plan.analysis import (
     call_inputs,
     criteria_expressions,
@@ -141,18 +141,28 @@ def without_literals(draft: Draft, known: Credentials, report: Report) -> tuple[
     return tuple(call(step) for step in draft.steps)
 
 
+Place = tuple[str, ...]
+"""The way to a credential inside a value; empty where the value is one."""
+
+Places = dict[str, dict[Place, None]]
+"""Places of credentials by output."""
+
+_DEEPEST = 16
+"""Steps of a way. Loops of outputs that read each other would make it longer without end."""
+
+
 @dataclass
 class SecretOutputs:
     """Outputs of steps that are credentials, followed to where they come from and to where they are copied.
 
-    :param steps: names of outputs by workflow key and step id.
-    :param workflows: names of outputs by workflow key.
+    :param steps: by workflow key and step id.
+    :param workflows: by workflow key.
     """
 
     drafts: Mapping[str, Draft]
     known: Credentials
-    steps: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
-    workflows: dict[str, dict[str, None]] = field(default_factory=dict)
+    steps: dict[tuple[str, str], Places] = field(default_factory=dict)
+    workflows: dict[str, Places] = field(default_factory=dict)
 
     def find(self) -> SecretOutputs:
         """Fill in both maps."""
@@ -166,80 +176,175 @@ class SecretOutputs:
                             for expression in expressions(template):
                                 self._source(key, expression)
         size = -1
-        while size != (size := sum(map(len, (*self.steps.values(), *self.workflows.values())))):
+        while size != (size := self._size()):
             for key, draft in self.drafts.items():
                 self._copies(key, draft)
         return self
 
-    def _source(self, key: str, expression: Expression) -> None:
-        """Mark what an expression of a workflow reads, if that is an output."""
+    def _size(self) -> int:
+        return sum(
+            len(each)
+            for by in (self.steps, self.workflows)
+            for places in by.values()
+            for each in places.values()
+        )
+
+    def _source(self, key: str, expression: Expression, rest: Place = ()) -> None:
+        """Mark what an expression of a workflow reads, if that is an output.
+
+        :param rest: where in its value the credential is.
+        """
+        place = (*expression.path, *rest)
         if expression.root == "workflows" and expression.part != "inputs":
-            self._workflow_output(self._beside(key, expression.scope), expression.name)
+            self._workflow_output(self._beside(key, expression.scope), expression.name, place)
         if expression.root == "steps":
-            self._step_output(key, expression.scope, expression.name)
+            self._step_output(key, expression.scope, expression.name, place)
 
     def _beside(self, key: str, workflow_id: str) -> str:
         return key.removesuffix(self.drafts[key].id) + workflow_id if key in self.drafts else workflow_id
 
-    def _step_output(self, key: str, step_id: str, name: str) -> None:
+    def _step_output(self, key: str, step_id: str, name: str, place: Place) -> None:
         step = next((s for s in self.drafts[key].steps if s.id == step_id), None)
-        marked = self.steps.setdefault((key, step_id), {})
-        if step is None or name in marked:
+        if step is None or not _mark(self.steps.setdefault((key, step_id), {}), name, place):
             return
-        marked[name] = None
         if isinstance(step.call, WorkflowCall) and name not in step.outputs:
-            self._workflow_output(step.call.workflow, name)
-        for expression in expressions(step.outputs.get(name)):
-            if expression.root == "outputs" and isinstance(step.call, WorkflowCall):
-                self._workflow_output(step.call.workflow, expression.name)
-            self._source(key, expression)
+            self._workflow_output(step.call.workflow, name, place)
+        for part in _parts(step.outputs.get(name)):
+            rest = part.seen_from_outside(place)
+            if rest is None:
+                continue
+            if part.expression.root == "outputs" and isinstance(step.call, WorkflowCall):
+                inner = (*part.expression.path, *rest)
+                self._workflow_output(step.call.workflow, part.expression.name, inner)
+            self._source(key, part.expression, rest)
 
-    def _workflow_output(self, key: str, name: str) -> None:
-        marked = self.workflows.setdefault(key, {})
-        if key not in self.drafts or name in marked:
+    def _workflow_output(self, key: str, name: str, place: Place) -> None:
+        if key not in self.drafts or not _mark(self.workflows.setdefault(key, {}), name, place):
             return
-        marked[name] = None
-        for expression in expressions(self.drafts[key].outputs.get(name)):
-            self._source(key, expression)
+        for part in _parts(self.drafts[key].outputs.get(name)):
+            rest = part.seen_from_outside(place)
+            if rest is not None:
+                self._source(key, part.expression, rest)
 
     def _copies(self, key: str, draft: Draft) -> None:
         """Mark outputs that hold what is marked already."""
         for step in draft.steps:
             called = self.workflows.get(step.call.workflow, {}) if isinstance(step.call, WorkflowCall) else {}
-            for name in called:
-                if name not in step.outputs:
-                    self._step_output(key, step.id, name)
-            secret = [e for n in self.steps.get((key, step.id), {}) for e in expressions(step.outputs.get(n))]
+            for name, places in list(called.items()):
+                for place in list(places) if name not in step.outputs else ():
+                    self._step_output(key, step.id, name, place)
+            received = list(_received(step, self.steps.get((key, step.id), {})))
             for name, template in step.outputs.items():
-                for expression in expressions(template):
-                    again = expression.root == "outputs" and expression.name in called
-                    again = again or any(_holds(expression, each) for each in secret)
-                    if again or self._is_marked(key, expression):
-                        self._step_output(key, step.id, name)
+                for part in _parts(template):
+                    held = self._held(key, part.expression, called)
+                    for place in (*held, *_held_with(part.expression, received)):
+                        self._step_output(key, step.id, name, part.place_of(place))
         for name, template in draft.outputs.items():
-            if any(self._is_marked(key, expression) for expression in expressions(template)):
-                self._workflow_output(key, name)
+            for part in _parts(template):
+                for place in self._held(key, part.expression, {}):
+                    self._workflow_output(key, name, part.place_of(place))
 
-    def _is_marked(self, key: str, expression: Expression) -> bool:
+    def _held(self, key: str, expression: Expression, called: Places) -> list[Place]:
+        """Where in the value of an expression there are credentials of outputs.
+
+        :param called: outputs of the workflow that the step calls.
+        """
         if expression.root == "workflows":
-            return expression.name in self.workflows.get(self._beside(key, expression.scope), {})
-        return expression.root == "steps" and expression.name in self.steps.get((key, expression.scope), {})
+            marked = self.workflows.get(self._beside(key, expression.scope), {})
+        elif expression.root == "steps":
+            marked = self.steps.get((key, expression.scope), {})
+        else:
+            marked = called if expression.root == "outputs" else {}
+        found = (_seen_from(expression.path, place) for place in marked.get(expression.name, ()))
+        return [place for place in found if place is not None]
 
 
-def _holds(outer: Expression, inner: Expression) -> bool:
-    """Whether the value of one expression of a response has that of another in it."""
-    same = all(getattr(outer, name) == getattr(inner, name) for name in ("root", "scope", "part", "name"))
-    return outer.root == "response" and same and inner.path[: len(outer.path)] == outer.path
+@dataclass(frozen=True)
+class _Part:
+    """An expression in a template.
+
+    :param place: where in the template's value its own is.
+    :param whole: whether its own value is there as it is, and not part of a text or the result of a query.
+    """
+
+    expression: Expression
+    place: Place
+    whole: bool
+
+    def seen_from_outside(self, place: Place) -> Place | None:
+        """Where in the expression's value what is at a place of the template's is; None for elsewhere."""
+        found = _seen_from(self.place, place)
+        return found if self.whole or found is None else ()
+
+    def place_of(self, inner: Place) -> Place:
+        """Where in the template's value what is at a place of the expression's is."""
+        return (*self.place, *inner) if self.whole else self.place
+
+
+def _parts(template: Template | None, place: Place = ()) -> Iterator[_Part]:
+    """Every expression of a template."""
+    match template:
+        case Expression():
+            yield _Part(template, place, whole=True)
+        case ObjectTemplate(members):
+            for name, member in members:
+                yield from _parts(member, (*place, name))
+        case ArrayTemplate(items):
+            for index, item in enumerate(items):
+                yield from _parts(item, (*place, str(index)))
+        case _:
+            for expression in expressions(template):
+                yield _Part(expression, place, whole=False)
+
+
+def _seen_from(outer: Place, inner: Place) -> Place | None:
+    """The way to one place from another that it is in; empty from within it, None from elsewhere."""
+    if inner[: len(outer)] == outer:
+        return inner[len(outer) :]
+    return () if outer[: len(inner)] == inner else None
+
+
+def _mark(marked: Places, name: str, place: Place) -> bool:
+    """Mark a place of an output; whether it was not marked yet, nor what it is in."""
+    places, place = marked.setdefault(name, {}), place[:_DEEPEST]
+    if any(place[:length] in places for length in range(len(place) + 1)):
+        return False
+    places[place] = None
+    return True
+
+
+def _received(step: Step, marked: Places) -> Iterator[Expression]:
+    """Where in the response a step's credentials are.
+
+    What a query finds or a text holds is somewhere in what it is applied to.
+    """
+    for name, places in marked.items():
+        for part in _parts(step.outputs.get(name)):
+            for place in places if part.expression.root == "response" else ():
+                rest = part.seen_from_outside(place)
+                if rest is not None:
+                    yield msgspec.structs.replace(part.expression, path=(*part.expression.path, *rest))
+
+
+def _held_with(expression: Expression, received: Sequence[Expression]) -> Iterator[Place]:
+    """Where in the value of an expression of a response there are credentials that were received with it."""
+    for each in received:
+        same = all(getattr(expression, name) == getattr(each, name) for name in ("root", "part", "name"))
+        if same and each.path[: len(expression.path)] == expression.path:
+            yield each.path[len(expression.path) :]
 
 
 def with_secret_outputs(steps: Sequence[Step], key: str, secret: SecretOutputs) -> tuple[Step, ...]:
-    """Steps that mark those of their outputs which are credentials."""
-    return tuple(
-        msgspec.structs.replace(step, secret_outputs=tuple(names))
-        if (names := secret.steps.get((key, step.id)))
-        else step
-        for step in steps
-    )
+    """Steps that mark those of their outputs which are credentials, or hold one."""
+
+    def marked(step: Step) -> Step:
+        found = secret.steps.get((key, step.id))
+        if not found:
+            return step
+        inner = {name: tuple(places) for name, places in found.items() if () not in places}
+        return msgspec.structs.replace(step, secret_outputs=tuple(found), secret_places=inner)
+
+    return tuple(map(marked, steps))
 
 
 def public_schema(schema: InputSchema, credentials: Mapping[str, CredentialInput]) -> dict[str, object]:

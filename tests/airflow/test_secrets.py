@@ -191,6 +191,46 @@ def test_tokens_that_steps_produce(workflow_dag: Any, run_dag: Any, api: Scripte
     assert leaks(token) == []
 
 
+def test_a_token_inside_an_object(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    """The token is masked where it is echoed; what came beside it is an ordinary value."""
+    token = "tok-" + secrets.token_urlsafe(24)
+    steps = [
+        {"stepId": "a", "outputs": {"all": "$response.body", "user": "$response.body#/user"}},
+        {
+            "stepId": "b",
+            "parameters": [
+                {
+                    "name": "Authorization",
+                    "in": "header",
+                    "value": "Bearer {$steps.a.outputs.all#/auth/token}",
+                }
+            ],
+            "outputs": {"echo": "$response.body"},
+        },
+        {
+            "stepId": "c",
+            "requestBody": {
+                "contentType": "application/json",
+                "payload": {"customer": "$steps.a.outputs.all#/user"},
+            },
+            "outputs": {"echo": "$response.body"},
+        },
+    ]
+    api.answer("/a", {"auth": {"token": token, "type": "bearer"}, "user": "customer-of-ours"})
+    api.answer("/b", {"you": f"Bearer {token}", "for": "customer-of-ours", "type": "bearer"})
+    api.answer("/c", Answer(500, {"error": f"no {token} for customer-of-ours"}))
+    dag = workflow_dag(workflow("w", *steps), operations=["POST /a", "POST /b", "POST /c"])
+    ran = run_dag(dag, connections={"api": api.connection()})
+    assert ran.states == {"a": "success", "b": "success", "c": "failed"}
+    assert api.requests[1].headers["Authorization"] == f"Bearer {token}"
+    assert api.bodies[2] == '{"customer":"customer-of-ours"}'
+    assert set(ran.xcom("a")["all"]) == {"$secret"}
+    assert ran.xcom("a")["user"] == "customer-of-ours"
+    assert ran.xcom("b")["echo"] == {"you": "Bearer ***", "for": "customer-of-ours", "type": "bearer"}
+    assert token not in ran.log
+    assert leaks(token) == []
+
+
 def test_no_key_no_tokens(
     workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,76 @@ def test_a_token_of_a_workflow_that_ran_before(project: Project) -> None:
     assert secret(plan) == {"w/u": ("copy",), "login/auth": ("raw",)}
 
 
+def places(plan: Plan) -> dict[str, dict[str, set[str]]]:
+    """Where credentials are inside outputs that hold one, by ``workflow/step``."""
+    return {
+        f"{key}/{step.id}": {
+            name: {"/".join(way) for way in ways} for name, ways in step.secret_places.items()
+        }
+        for key, w in plan.workflows.items()
+        for step in w.steps
+        if step.secret_places
+    }
+
+
+def test_a_token_inside_an_object(project: Project) -> None:
+    """Only what is sent is a credential; what lies beside it is not."""
+    plan = project.plan(
+        """
+        - workflowId: w
+          steps:
+          - stepId: l
+            operationId: only
+            outputs: {all: $response.body, auth: $response.body#/auth, t: $response.body#/auth/t, id: $response.body#/id}
+          - stepId: m
+            operationId: only
+            outputs: {copy: {inside: [$steps.l.outputs.all]}, who: $steps.l.outputs.all.id, u: $steps.l.outputs.all.auth.u}
+          - {stepId: n, operationId: only, parameters: [{name: api-key, in: header, value: 'Bearer {$steps.l.outputs.auth#/t}'}]}
+        """
+    )
+    assert secret(plan) == {"w/l": ("all", "auth", "t"), "w/m": ("copy",)}
+    assert places(plan) == {
+        "w/l": {"all": {"auth/t"}, "auth": {"t"}},
+        "w/m": {"copy": {"inside/0/auth/t"}},
+    }
+
+
+def test_a_token_inside_an_object_of_a_called_workflow(project: Project) -> None:
+    plan = project.plan(
+        """
+- workflowId: w
+  steps:
+  - {stepId: l, workflowId: login, outputs: {mine: $outputs.session}}
+  - {stepId: u, operationId: only, parameters: [{name: X-API-Key, in: header, value: $steps.l.outputs.mine.tokens.access}]}
+- workflowId: login
+  steps:
+  - {stepId: auth, operationId: only, outputs: {tokens: $response.body#/tokens, raw: $response.body}}
+  outputs: {session: {tokens: $steps.auth.outputs.tokens, user: ada}}
+"""
+    )
+    assert secret(plan) == {"w/l": ("mine", "session"), "login/auth": ("raw", "tokens")}
+    assert places(plan) == {
+        "w/l": {"mine": {"tokens/access"}, "session": {"tokens/access"}},
+        "login/auth": {"tokens": {"access"}, "raw": {"tokens/access"}},
+    }
+
+
+def test_outputs_that_read_each_other_without_end(project: Project) -> None:
+    plan = project.plan(
+        """
+        - workflowId: w
+          steps:
+          - {stepId: a, operationId: only, outputs: {x: $steps.b.outputs.y.deeper}}
+          - stepId: b
+            operationId: only
+            outputs: {y: $steps.a.outputs.x.more}
+            onSuccess: [{name: back, type: goto, stepId: a}]
+            parameters: [{name: X-API-Key, in: header, value: $steps.a.outputs.x}]
+        """
+    )
+    assert secret(plan)["w/a"] == ("x",)
+
+
 def test_a_token_handed_to_a_credential_input(project: Project) -> None:
     plan = project.plan(
         f"""

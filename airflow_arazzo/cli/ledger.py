@@ -20,6 +20,7 @@ from airflow_arazzo.cli.output import (
     say_json,
 )
 from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.engine.redact import printable
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 from airflow_arazzo.ledger.location import URL, environment_url, file_url
 from airflow_arazzo.ledger.model import Entry, LedgerUnavailable, Outcome, as_row
@@ -159,9 +160,9 @@ def _found(store: Store, prefix: str) -> Entry:
     if len(found) == 1 or exact:
         return (exact or found)[0]
     if not found:
-        raise BadArgument(f"there is no effect whose key begins with {_safe(prefix)!r}")
+        raise BadArgument(f"there is no effect whose key begins with {printable(prefix)!r}")
     keys = ", ".join(entry.key for entry in found)
-    raise BadArgument(f"{_safe(prefix)!r} is not one effect but several: {keys}")
+    raise BadArgument(f"{printable(prefix)!r} is not one effect but several: {keys}")
 
 
 def _check_open(entry: Entry, now: float, *, happened: bool) -> None:
@@ -238,8 +239,8 @@ def _text(flag: str, argument: str) -> str:
 
 def _line(entry: Entry, now: float) -> str:
     described = entry.description
-    asked = _safe(described.request.partition("\n")[0])
-    where = _safe(f"{described.step} of {described.run}")
+    asked = printable(described.request.partition("\n")[0])
+    where = printable(f"{described.step} of {described.run}")
     return f"{entry.known(now)!s:<8}  {_time(entry.changed)}  {entry.key[:12]}  {asked}  {where}"
 
 
@@ -274,7 +275,7 @@ def _print(store: Store, entry: Entry, form: str) -> None:
     }
     for name, value in facts.items():
         if value:
-            say(f"{name:<11} {_safe(value)}")
+            say(f"{name:<11} {printable(value)}")
     say("request")
     _say_block(described.request)
     if entry.response is not None:
@@ -284,24 +285,16 @@ def _print(store: Store, entry: Entry, form: str) -> None:
         say("audit")
     for record in audit:
         text = f"{record['who']}: {record['action']} (was {record['before']}): {record['reason']}"
-        say(f"  {_time(record['at'])} {_safe(text)}")
+        say(f"  {_time(record['at'])} {printable(text)}")
 
 
 def _say_block(text: str) -> None:
     for line in text.splitlines():
-        say(f"  {_safe(line)}".rstrip())
+        say(f"  {printable(line)}".rstrip())
 
 
 def _say_json(value: Any) -> None:
     say_json(encode_json(value).decode())
-
-
-def _safe(text: str) -> str:
-    """A text without what a terminal takes for a command: a service has written part of it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _time(seconds: float) -> str:

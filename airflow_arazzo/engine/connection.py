@@ -60,6 +60,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     :param follow_redirects: redirects to follow for one GET or HEAD request.
     :param forbid_private: whether to refuse addresses that are not of the public Internet.
     :param server_variables: values of variables in the description's server URLs.
+    :param log_bodies: whether logs show bodies of requests and responses, less secrets.
     """
 
     id: str = ""
@@ -85,6 +86,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     follow_redirects: int = 0
     forbid_private: bool = False
     server_variables: dict[str, str] = {}
+    log_bodies: bool = False
 
     def __repr__(self) -> str:
         return f"Connection(id={self.id!r}, base_url={self.base_url!r})"

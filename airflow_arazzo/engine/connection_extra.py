@@ -63,6 +63,7 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     follow_redirects: int = 0
     forbid_private: bool = False
     server_variables: dict[str, str] = {}
+    log_bodies: bool = False
 
 
 def read_extra(extra: Mapping[str, Any], ignored: frozenset[str], problems: list[str]) -> Extra:
@@ -263,5 +264,6 @@ _OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "follow_redirects": ("follow_redirects", _redirects),
     "forbid_private": ("forbid_private", _flag),
     "server_variables": ("server_variables", _mapping),
+    "log_bodies": ("log_bodies", _flag),
 }
 """Name of each option as it is written, the attribute that it sets, and how its value is read."""

@@ -32,6 +32,14 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """A text without what a terminal or a log takes for a command or a line of its own.
+
+    Services have written part of what logs and messages show.
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 @lru_cache(maxsize=256)
 def _forms(secret: str) -> frozenset[str]:
     """The secret as it may appear in a text; the longest must be replaced first."""

@@ -12,10 +12,13 @@ from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.journal import Event
 from airflow_arazzo.engine.machine import Machine, Send
 from airflow_arazzo.engine.messages import Response, TransportError
-from airflow_arazzo.engine.redact import redact
+from airflow_arazzo.engine.redact import printable, redact
 from airflow_arazzo.engine.run import Exchange, sender
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow
+
+LONGEST_BODY = 4096
+"""Characters of a body that are shown, where bodies are asked for."""
 
 
 class Story:
@@ -66,8 +69,19 @@ class Story:
 
     def response(self, command: Send, response: Response) -> None:
         """A response has come."""
-        took = response.elapsed * 1000
-        self._log.info("%s: status %d after %.0f ms", command.step.id, response.status, took)
+        took, size = response.elapsed * 1000, len(response.body)
+        self._log.info("%s: status %d, %d bytes, after %.0f ms", command.step.id, response.status, size, took)
+
+    def body(self, step: str, what: str, data: bytes | None) -> None:
+        """The body of a request or response, for those who asked for it."""
+        if not data:
+            return
+        try:
+            text = printable(self.safe(data.decode()))
+        except UnicodeDecodeError:
+            text = f"{len(data)} bytes that are no text"
+        more = f"… ({len(text)} characters)" if len(text) > LONGEST_BODY else ""
+        self._log.info("%s: body of the %s: %s%s", step, what, text[:LONGEST_BODY], more)
 
     def no_response(self, command: Send, error: TransportError) -> None:
         """No response has come."""
@@ -90,6 +104,9 @@ def told_sender(
         story.hide(machine.secret_values())
         story.tell(machine.events)
         story.request(command)
+        step, shown = command.step, connections[command.request.source].log_bodies
+        if shown:
+            story.body(step.id, "request", command.request.body)
         try:
             response = await send(command)
         except TransportError as error:
@@ -98,6 +115,10 @@ def told_sender(
             raise
         story.hide(transport.secrets())
         story.response(command, response)
+        if shown:
+            # What is secret in it is known only once the step's outputs are.
+            hidden = b"(not shown, it holds a credential)"
+            story.body(step.id, "response", hidden if step.secret_outputs else response.body)
         return response
 
     return exchange

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,12 @@ def test_a_later_step_that_cannot_run(workflow_dag: Any, run_dag: Any, api: Scri
     assert api.paths == ["/a", "/b/x"]
 
 
+def told(ran: Any) -> list[str]:
+    """What the operator wrote into its log."""
+    lines = [line for line in ran.log.splitlines() if "ArazzoStepOperator]" in line]
+    return [line.split("]", 1)[1].split(" [airflow.task")[0].strip() for line in lines]
+
+
 def test_the_log_tells_no_query_values(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
     step = {
         "stepId": "a",
@@ -303,11 +310,47 @@ def test_the_log_tells_no_query_values(workflow_dag: Any, run_dag: Any, api: Scr
     api.answer("/a", {"x": "private-answer"})
     ran = run_dag(dag, connections={"api": api.connection()})
     assert api.requests[0].target == "/a?filter=private-value"
-    told = [line for line in ran.log.splitlines() if "ArazzoStepOperator]" in line]
-    texts = [line.split("]", 1)[1].split(" [airflow.task")[0].strip() for line in told]
+    texts = told(ran)
     assert texts[0] == "step 'a' of workflow 'w': a, GET /a of api"
     assert texts[1] == "a: GET /a"
-    assert texts[2].startswith("a: status 200 after ")
+    assert re.fullmatch(r"a: status 200, 23 bytes, after \d+ ms", texts[2])
     assert texts[3] == "a: criterion holds: status 200 is 2xx (no successCriteria)"
     assert texts[4] == "outputs: first, second"
     assert "private" not in "".join(texts)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_bodies_only_on_request(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi, key: str, asked: bool
+) -> None:
+    pin, token = "pin-" + secrets.token_urlsafe(24), "tok-" + secrets.token_urlsafe(24)
+    inputs = {"type": "object", "properties": {"pin": {"type": "string", "writeOnly": True}}}
+    json_body = {"contentType": "application/json", "payload": {"amount": 7, "pin": "$inputs.pin"}}
+    steps = [
+        {"stepId": "a", "requestBody": json_body, "outputs": {"token": "$response.body#/token"}},
+        {
+            "stepId": "b",
+            "parameters": [{"name": "api-key", "in": "header", "value": "$steps.a.outputs.token"}],
+        },
+        {"stepId": "c"},
+    ]
+    api.answer("/a", {"token": token, "plain": "in-a"})
+    api.answer("/b", {"line": f"one\ntwo {token} {key}", "plain": "in-b"})
+    api.answer("/c", Answer(200, b"\xff\xfe"))
+    dag = workflow_dag(workflow("w", *steps, inputs=inputs), operations=["POST /a", "POST /b", "GET /c"])
+    extra = {"secrets": {"pin": pin}, **({"log_bodies": True} if asked else {})}
+    ran = run_dag(dag, connections={"api": api.connection(password=key, extra=extra)})
+    assert ran.state == "success"
+    bodies = [line.partition(": body of the ")[2] for line in told(ran) if ": body of the " in line]
+    assert bodies == (
+        [
+            'request: {"amount":7,"pin":"***"}',
+            "response: (not shown, it holds a credential)",
+            'response: {"line": "one\\ntwo *** ***", "plain": "in-b"}',
+            "response: 2 bytes that are no text",
+        ]
+        if asked
+        else []
+    )
+    assert leaks(key, pin, token) == []
+    assert not any(each in ran.log for each in (key, pin, token))

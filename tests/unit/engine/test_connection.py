@@ -141,6 +141,7 @@ def test_every_option() -> None:
         "follow_redirects": "3",
         "forbid_private": "true",
         "server_variables": {"region": "eu"},
+        "log_bodies": "true",
     }
     connection = Connection.from_airflow(
         "c", conn_type="arazzo", host="h", login="me", password="pass-word", extra=extra
@@ -173,6 +174,7 @@ def test_every_option() -> None:
         follow_redirects=3,
         forbid_private=True,
         server_variables={"region": "eu"},
+        log_bodies=True,
     )
     secrets = {"pass-word", "client-secret", "hook-secret", "pw-of-a", "value-of-b", "proxypw"}
     secrets |= {"refresh-token", "secret-of-c"}

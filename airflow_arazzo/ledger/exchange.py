@@ -53,6 +53,7 @@ class LedgeredExchange:
     :param attempt: who asks, for people: task and try number.
     :param secrets: gives what must not be written down, also when a service echoes it. Asked for every
         request, since tokens are fetched along the way.
+    :param tell: is told, for the log, why something is sent once more, or not.
     :param pauses: seconds, see :data:`PAUSES`.
     """
 
@@ -66,6 +67,7 @@ class LedgeredExchange:
         *,
         attempt: str = "",
         secrets: Callable[[], Iterable[str]] = tuple,
+        tell: Callable[[str], None] = log.info,
         pauses: tuple[float, ...] = PAUSES,
     ) -> None:
         self._send = send
@@ -75,6 +77,7 @@ class LedgeredExchange:
         self._connections = connections
         self._attempt = attempt
         self._secrets = secrets
+        self._tell = tell
         self._pauses = pauses
 
     async def __call__(self, command: Send) -> Response:
@@ -94,8 +97,10 @@ class LedgeredExchange:
             with_key(request, idempotency, key)  # before an intent is written that nothing comes of
         allowed = await self._open(key, command, idempotency)
         if isinstance(allowed, Replay):
-            log.info("%s took effect before; its stored response is read again", step.id)
+            self._tell(f"{step.id}: it took effect before; its stored response is read again")
             return allowed.response
+        if allowed.doubt:
+            self._tell(f"{step.id}: what became of it is not known, and it may safely be sent again")
         if idempotency is not None:
             request = with_key(request, idempotency, wire_key(key, allowed.generation))
         # The ledger knows what became of earlier requests; the exchange below need not be careful.

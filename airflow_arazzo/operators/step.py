@@ -240,6 +240,7 @@ class ArazzoStepOperator(BaseOperator):
             connections,
             attempt=f"{context['dag_run'].run_id} {self.task_id} try {context['ti'].try_number}",
             secrets=lambda: story.hidden,
+            tell=self.log.info,
         )
 
     def _identity(self, context: Any) -> Identity:

@@ -1,11 +1,13 @@
-"""Where requests go over real sockets: redirects, and addresses that are forbidden."""
+"""Where requests go over real sockets: redirects, forbidden addresses, and what a document cannot change."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,10 @@ from aiohttp.test_utils import TestServer
 
 from airflow_arazzo.engine.connection import BadConnection, Connection
 from airflow_arazzo.engine.messages import NotSent, Request, Response, TransportError
+from airflow_arazzo.engine.run import run_plan
 from airflow_arazzo.engine.transport import Transport
-from airflow_arazzo.plan.model import SchemeUse, SecurityScheme, Source
+from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.model import Plan, SchemeUse, SecurityScheme, Source
 
 KEY = "sk_live_0123456789"
 SOURCE = Source(
@@ -294,3 +298,102 @@ def test_a_proxy_cannot_be_combined_with_it() -> None:
         assert foreign.requests == []
 
     run(scenario)
+
+
+# -- What a document says ---------------------------------------------------------------------------------
+
+
+def document(folder: Path, elsewhere: str, **more: str) -> Path:
+    """A document that does all it can to send requests elsewhere.
+
+    :param more: members of the objects of both documents, as YAML.
+    """
+    extra = "".join(f", {name}: {value}" for name, value in more.items())
+    servers = f"servers: [{{url: '{elsewhere}/{{v}}', variables: {{v: {{default: v1{extra}}}}}{extra}}}]"
+    (folder / "api.yaml").write_text(
+        f"""
+openapi: 3.1.0
+info: {{title: api, version: '1'}}
+{servers}
+security: [{{key: []}}]
+components:
+  securitySchemes: {{key: {{type: apiKey, in: header, name: X-API-KEY{extra}}}}}
+paths:
+  /go/{{where}}:
+    {servers}
+    post:
+      operationId: go
+      {servers}
+      parameters: [{{name: where, in: path, required: true, schema: {{type: string}}}}]
+      responses: {{'200': {{description: ok}}}}
+      x-more: {{a: b{extra}}}
+"""
+    )
+    path = folder / "flow.arazzo.yaml"
+    path.write_text(
+        f"""
+arazzo: 1.0.1
+info: {{title: flow, version: '1'{extra}}}
+sourceDescriptions: [{{name: api, url: '{elsewhere}/api.yaml', type: openapi{extra}}}]
+workflows:
+- workflowId: w
+  steps:
+  - stepId: s
+    operationId: go
+    parameters:
+    - {{name: where, in: path, value: '//{elsewhere.partition("//")[2]}/..'}}
+    - {{name: Host, in: header, value: '{elsewhere.partition("//")[2]}'}}
+    - {{name: X-Forwarded-Host, in: header, value: '{elsewhere.partition("//")[2]}'}}
+"""
+    )
+    return path
+
+
+def planned(path: Path) -> Plan:
+    return compile_workflow(path, options=Options(sources={"api": path.parent / "api.yaml"}))[0]
+
+
+def test_a_document_cannot_lead_credentials_elsewhere(tmp_path: Path) -> None:
+    async def scenario(home: Place, foreign: Place, transport: Transport) -> None:
+        plan = planned(document(tmp_path, foreign.base))
+        result = await run_plan(plan, {}, {"api": connected(home, password=KEY)})
+        assert result.status == "succeeded", result.error
+        assert foreign.requests == []
+        (request,) = home.requests
+        assert request.raw_path == f"/v1/go/%2F%2F127.0.0.1%3A{foreign.port}%2F.."
+        assert request.headers["Host"] == f"127.0.0.1:{home.port}"
+        assert request.headers["X-API-KEY"] == KEY
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("member", ["x-verify", "x-insecure", "x-tls", "x-ssl-verify"])
+def test_a_document_cannot_switch_off_tls_verification(
+    tmp_path: Path, certificate: tuple[Path, Path], member: str
+) -> None:
+    """The certificate is one that nobody vouches for."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+
+    async def scenario() -> None:
+        place = Place()
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", place.handle)
+        server = TestServer(app, host="127.0.0.1", scheme="https")
+        await server.start_server(ssl=context)
+        base = f"https://127.0.0.1:{server.port}"
+        try:
+            plan = planned(document(tmp_path, base, **{member: "false"}))
+            for url in (base, ""):
+                given = Connection(id="conn", base_url=url, password=KEY)
+                result = await run_plan(plan, {}, {"api": given})
+                assert result.error is not None
+                assert result.error.code == "not-sent"
+                assert "certificate" in result.error.message
+            assert place.requests == []
+            trusting = Connection(id="conn", base_url=base, password=KEY, verify=str(certificate[0]))
+            assert (await run_plan(plan, {}, {"api": trusting})).status == "succeeded"
+        finally:
+            await server.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))

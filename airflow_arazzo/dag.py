@@ -21,6 +21,7 @@ from airflow_arazzo.tasks import (
     add_outputs_task,
     build_tasks,
     check_names,
+    check_probes,
     declared,
     set_outlets,
 )
@@ -56,6 +57,8 @@ class ArazzoDag(DAG):
     :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
     :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
+    :param probes: lookups that tell whether an effect exists whose outcome nobody knows, by step; see
+        ``docs/safety.md``.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
         scheduled and backfilled runs, the period that a run states, and the run itself of all others.
     :param namespace: what tells this use of the workflow from others in the ledger; by default the DAG id.
@@ -86,6 +89,7 @@ class ArazzoDag(DAG):
         strict: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
+        probes: Mapping[str, Any] | None = None,
         identity: str = "",
         namespace: str = "",
         ledger: bool = True,
@@ -96,6 +100,7 @@ class ArazzoDag(DAG):
         given = dict(inputs or {})
         try:
             path, caller = absolute(document)
+            check_probes(probes, ledger=ledger)
             plan = load(
                 path,
                 workflow_id,
@@ -103,6 +108,7 @@ class ArazzoDag(DAG):
                 source_path=source_path,
                 strict=strict,
                 overlays=beside(caller, overlays),
+                probes=probes,
             )
             plan = declared(plan, idempotency)
             check_names(plan, given, connections or {})

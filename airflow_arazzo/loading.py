@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.plan.cache import load_plan
@@ -27,6 +29,7 @@ def load(
     source_path: Sequence[PathLike],
     strict: bool,
     overlays: Sequence[Path] = (),
+    probes: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of a workflow.
 
@@ -35,7 +38,8 @@ def load(
     :raises BrokenDocument: when the document does not compile, with everything found, a line each.
     """
     try:
-        return load_plan(document, workflow_id, options_of(document, sources, source_path, strict, overlays))
+        options = options_of(document, sources, source_path, strict, overlays)
+        return load_plan(document, workflow_id, replace(options, probes=probes or {}))
     except DocumentError as error:
         raise broken(document, error) from None
 

@@ -17,6 +17,7 @@ from airflow_arazzo.tasks import (
     add_outputs_task,
     build_tasks,
     check_names,
+    check_probes,
     declared,
     set_outlets,
 )
@@ -48,6 +49,8 @@ class ArazzoTaskGroup(TaskGroup):
     :param absent_text: what an absent value inside text does: ``fail`` (default) or ``empty``.
     :param idempotency: which operations honour an idempotency key, by source or ``SOURCE.OPERATION_ID``:
         ``{"header": NAME}`` or ``{"body": NAME}``, with ``lifetime`` in seconds; others are sent once only.
+    :param probes: lookups that tell whether an effect exists whose outcome nobody knows, by step; see
+        ``docs/safety.md``.
     :param identity: what makes a run the same run again, a Jinja template; by default the data interval of
         scheduled and backfilled runs, the period that a run states, and the run itself of all others.
     :param namespace: what tells this use of the workflow from others in the ledger; by default DAG
@@ -75,6 +78,7 @@ class ArazzoTaskGroup(TaskGroup):
         strict: bool = False,
         absent_text: Literal["fail", "empty"] = "fail",
         idempotency: Declarations | None = None,
+        probes: Mapping[str, Any] | None = None,
         identity: str = "",
         namespace: str = "",
         ledger: bool = True,
@@ -82,6 +86,7 @@ class ArazzoTaskGroup(TaskGroup):
         **kwargs: Any,
     ) -> None:
         try:
+            check_probes(probes, ledger=ledger)
             path, caller = absolute(document)
             plan = load(
                 path,
@@ -90,6 +95,7 @@ class ArazzoTaskGroup(TaskGroup):
                 source_path=source_path,
                 strict=strict,
                 overlays=beside(caller, overlays),
+                probes=probes,
             )
             plan = declared(plan, idempotency)
             check_names(plan, inputs or {}, connections or {})

@@ -40,6 +40,15 @@ def check_names(plan: Plan, inputs: Mapping[str, Any], connections: Mapping[str,
             raise UnknownName(_unknown("connections", name, plan.sources))
 
 
+def check_probes(probes: Mapping[str, Any] | None, *, ledger: bool) -> None:
+    """Make sure that there is a ledger that lookups can tell what they find.
+
+    :raises UnknownName: without one.
+    """
+    if probes and not ledger:
+        raise UnknownName("probes: lookups settle what the ledger does not know, and there is no ledger")
+
+
 def declared(plan: Plan, idempotency: Declarations | None) -> Plan:
     """The plan with what the deployment declares of its services.
 

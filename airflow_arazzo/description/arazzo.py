@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from airflow_arazzo.description.documents import Document, Location
@@ -101,6 +102,23 @@ class StepObject:
     timeout: int | None
     depends_on: tuple[Location, ...]
     message_action: str
+    at: Location
+
+
+@dataclass(frozen=True)
+class ProbeObject:
+    """A lookup that tells whether the effect of a step exists. No part of Arazzo: a deployment gives it.
+
+    :param lookup: as a step: operation, parameters, and as criteria of success those which say that the
+        effect exists.
+    :param not_happened: criteria of one that does not.
+    :param wait: seconds; None when not given.
+    """
+
+    lookup: StepObject
+    not_happened: tuple[CriterionObject, ...]
+    wait: int | Decimal | None
+    response: bool
     at: Location
 
 

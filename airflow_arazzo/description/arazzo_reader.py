@@ -14,6 +14,7 @@ from airflow_arazzo.description.arazzo import (
     ArazzoDocument,
     CriterionObject,
     ParameterObject,
+    ProbeObject,
     ReplacementObject,
     RequestBodyObject,
     SourceDescription,
@@ -48,6 +49,15 @@ def read_arazzo(document: Document, report: Report) -> ArazzoDocument | None:
 def _is_pair(value: object) -> bool:
     """Whether a value is an object of nothing but a name and a value."""
     return isinstance(value, dict) and value.keys() == {"name", "value"} and isinstance(value["name"], str)
+
+
+def read_probe(at: Location, step_id: str, report: Report) -> ProbeObject | None:
+    """Read a probe; findings go into ``report``.
+
+    :param step_id: of the step whose effect it looks for.
+    :return: None when nothing can be made of it.
+    """
+    return _Reader(at.document, report).probe(at, step_id)
 
 
 class _Reader:
@@ -249,6 +259,44 @@ class _Reader:
             message = "'successCriteria' is empty; it is read as if it were not there: a 2xx status succeeds"
             self.report.warning("empty-criteria", message, at, "give at least one criterion, or none")
         return self.criteria(fields, "successCriteria")
+
+    def probe(self, at: Location, step_id: str) -> ProbeObject | None:
+        names = ("operationId", "operationPath", "parameters", "happened", "not_happened", "wait", "response")
+        fields = self.fields(at, "a probe", *names)
+        if fields is None:
+            return None
+        for name in at.value.keys() - set(names):
+            # In documents unknown fields are notes; what a deployment says must all be meant.
+            self.report.error(
+                "unknown-field", f"a probe has no field {name!r}", at, did_you_mean(name, names)
+            )
+        fields.array("happened", required=True)
+        if ("operationId" in fields) == ("operationPath" in fields):
+            self.report.error("step-target", "a probe needs one of operationId and operationPath", at)
+        wait, response = fields.number("wait"), at.value.get("response", False)
+        if wait is not None and wait < 0:
+            self.report.error("wrong-value", "'wait' of a probe must not be negative", at / "wait")
+        if not isinstance(response, bool):
+            self.report.error("wrong-type", "'response' of a probe must be true or false", at / "response")
+        lookup = StepObject(
+            id=step_id,
+            description="",
+            operation_id=fields.text_at("operationId"),
+            operation_path=fields.text_at("operationPath"),
+            channel_path=None,
+            workflow_id=None,
+            parameters=self.parameters(fields),
+            request_body=None,
+            success_criteria=self.criteria(fields, "happened"),
+            on_success=(),
+            on_failure=(),
+            outputs={},
+            timeout=None,
+            depends_on=(),
+            message_action="",
+            at=at,
+        )
+        return ProbeObject(lookup, self.criteria(fields, "not_happened"), wait, bool(response), at)
 
     def outputs(self, fields: Fields) -> dict[str, Location]:
         """Outputs by name. A list of objects is read as one object, where no name comes twice."""

@@ -161,6 +161,10 @@ class Machine:
         self._sent = None
         self.state.wake_at, self.state.reason = self._clock() + seconds, reason
 
+    def scope(self) -> RunScope:
+        """What expressions of the step under way see."""
+        return self._stack.scope()
+
     def secret_values(self) -> tuple[str, ...]:
         """Credentials that steps of this run have produced so far, to be masked wherever they appear."""
         for frame in self.state.frames:
@@ -175,7 +179,7 @@ class Machine:
         assert isinstance(call, OperationCall)  # noqa: S101 - Flow.begin returns no other
         timeout = step.timeout_ms / 1000 if step.timeout_ms is not None else None
         try:
-            request = build_request(call, self._stack.scope(), timeout=timeout, absent_text=self._absent_text)
+            request = build_request(call, self.scope(), timeout=timeout, absent_text=self._absent_text)
         except RequestError as error:
             self.state.in_flight = False
             failure = Failure(error.code, error.message, step.id, error.hint, fate="not-sent")

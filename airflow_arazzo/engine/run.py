@@ -19,7 +19,8 @@ from airflow_arazzo.engine.preflight import CannotRun, check_requests
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.transport import Transport
-from airflow_arazzo.plan.model import OperationCall, Plan
+from airflow_arazzo.plan.analysis import operation_calls
+from airflow_arazzo.plan.model import Plan
 
 Exchange = Callable[[Send], Awaitable[Response]]
 """Sends a request; raises :class:`~airflow_arazzo.engine.messages.TransportError` when nothing comes back."""
@@ -66,9 +67,8 @@ def check_credentials(plan: Plan, connections: Mapping[str, Connection]) -> set[
     :raises NotSent: for the first operation that cannot be authenticated.
     """
     secrets: set[str] = set()
-    for step in plan.root.steps:
-        call = step.call
-        if not isinstance(call, OperationCall) or call.source not in connections:
+    for call in (call for step in plan.root.steps for call in operation_calls(step)):
+        if call.source not in connections:
             continue
         carried = [parameter.credential for parameter in call.parameters if parameter.credential]
         request = Request(

@@ -60,6 +60,10 @@ class RunScope:
         self._exchange = exchange
         self._outputs = outputs or {}
 
+    def during(self, exchange: Exchange) -> RunScope:
+        """The same with another exchange under way."""
+        return RunScope(self._plan, self._frame, self._finished, self._secrets, exchange, self._outputs)
+
     def lookup(self, expression: Expression) -> Any:
         """The value of an expression without its path, or ``ABSENT``."""
         root = expression.root

@@ -23,7 +23,7 @@ from airflow_arazzo.ledger.model import (
     Permission,
     Replay,
 )
-from airflow_arazzo.ledger.store import Store, encode_response
+from airflow_arazzo.ledger.store import Seen, Store, encode_response
 
 GRACE = 10.0
 """Seconds beyond a request's own time limit before an intent without outcome counts as unknown. Half of them
@@ -177,6 +177,28 @@ class Book:
                 return
             values["note"] = "a late response of an earlier attempt"
             version = entry.version
+
+    def look(self, key: str) -> Seen:
+        """What is known of an effect, and the ledger's time.
+
+        :raises LedgerUnavailable: when the ledger cannot be used.
+        """
+        return self.store.look(key)
+
+    def settle(self, entry: Entry, happened: bool, reason: str, response: Response | None = None) -> bool:
+        """Write what a lookup has found out about a request whose outcome was unknown, and audit it.
+
+        :param response: kept with the effect, so it must be without credentials.
+        :return: False when somebody has written since the entry was read.
+        :raises LedgerUnavailable: when the ledger cannot be used.
+        """
+        stored = encode_response(response) if response else None
+        values: dict[str, Any] = {"outcome": Outcome.NOT_SENT, "status": None, "note": reason}
+        if happened:
+            status = response.status if response else None
+            values |= {"outcome": Outcome.EFFECT, "status": status, "response": stored}
+        action = "probe-happened" if happened else "probe-not-happened"
+        return self.store.decide(entry, "airflow-arazzo", action, reason, **values)
 
     def _is_news(self, entry: Entry, permission: Permission) -> bool:
         """Whether an effect that comes too late is to be written over what is there."""

@@ -15,12 +15,22 @@ from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Res
 from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.run import Exchange
+from airflow_arazzo.engine.scope import RunScope
 from airflow_arazzo.engine.transport import DEFAULT_TIMEOUT
 from airflow_arazzo.engine.wire import base_url
 from airflow_arazzo.ledger.book import Book, outcome_of
 from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, protection, wire_key, with_key
-from airflow_arazzo.ledger.model import Description, LedgerUnavailable, Outcome, Permission, Replay
+from airflow_arazzo.ledger.model import (
+    AmbiguousEffect,
+    Description,
+    EffectUnderWay,
+    LedgerUnavailable,
+    Outcome,
+    Permission,
+    Replay,
+)
+from airflow_arazzo.ledger.probe import look_up, lookup_of, next_look
 from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Step
 
 MAX_REQUEST_TEXT = 16 * 1024
@@ -53,6 +63,7 @@ class LedgeredExchange:
     :param attempt: who asks, for people: task and try number.
     :param secrets: gives what must not be written down, also when a service echoes it. Asked for every
         request, since tokens are fetched along the way.
+    :param scope: gives what the expressions of the step under way see; without it nothing is looked up.
     :param tell: is told, for the log, why something is sent once more, or not.
     :param pauses: seconds, see :data:`PAUSES`.
     """
@@ -67,6 +78,7 @@ class LedgeredExchange:
         *,
         attempt: str = "",
         secrets: Callable[[], Iterable[str]] = tuple,
+        scope: Callable[[], RunScope] | None = None,
         tell: Callable[[str], None] = log.info,
         pauses: tuple[float, ...] = PAUSES,
     ) -> None:
@@ -77,6 +89,7 @@ class LedgeredExchange:
         self._connections = connections
         self._attempt = attempt
         self._secrets = secrets
+        self._scope = scope
         self._tell = tell
         self._pauses = pauses
 
@@ -95,7 +108,10 @@ class LedgeredExchange:
         idempotency = _idempotency(step)
         if idempotency is not None:
             with_key(request, idempotency, key)  # before an intent is written that nothing comes of
-        allowed = await self._open(key, command, idempotency)
+        try:
+            allowed = await self._open(key, command, idempotency)
+        except AmbiguousEffect as unknown:
+            allowed = await self._found_out(key, command, idempotency, unknown)
         if isinstance(allowed, Replay):
             self._tell(f"{step.id}: it took effect before; its stored response is read again")
             return allowed.response
@@ -104,7 +120,62 @@ class LedgeredExchange:
         if idempotency is not None:
             request = with_key(request, idempotency, wire_key(key, allowed.generation))
         # The ledger knows what became of earlier requests; the exchange below need not be careful.
-        return await self._exchange(msgspec.structs.replace(command, request=request, again=False), allowed)
+        plain = msgspec.structs.replace(command, request=request, again=False)
+        try:
+            return await self._exchange(plain, allowed)
+        except OutcomeUnknown as error:
+            if step.probe is None or _lifetime(request, idempotency) is not None:
+                raise
+            lost = AmbiguousEffect(f"{error}; it is not sent again", key)
+        return await self._looked_up(key, msgspec.structs.replace(command, again=True), idempotency, lost)
+
+    # --- finding out ---------------------------------------------------------------------------
+
+    async def _looked_up(
+        self, key: str, command: Send, idempotency: Idempotency | None, lost: AmbiguousEffect
+    ) -> Response:
+        """The response to a request whose own was lost, as far as a lookup can stand for it."""
+        found = await self._found_out(key, command, idempotency, lost)
+        if isinstance(found, Permission):  # somebody has settled it meanwhile
+            self._take_back([found])
+            raise NotSent("it had no effect, as somebody else has found out")
+        return found.response
+
+    async def _found_out(
+        self, key: str, command: Send, idempotency: Idempotency | None, unknown: AmbiguousEffect
+    ) -> Permission | Replay:
+        """Ask the service whether an effect exists, before its unknown outcome is given up.
+
+        That it exists counts at once; that it does not only some time after it was last asked for.
+
+        :raises EffectUnderWay: when it is too early to tell.
+        :raises NotSent: when the request of this very attempt had no effect.
+        :raises AmbiguousEffect: the given one when there is nothing to be found out, else with what was.
+        """
+        probe = command.step.probe
+        if probe is None or self._scope is None:
+            raise unknown
+        entry, now = await asyncio.to_thread(self._book.look, key)
+        if entry is None or entry.known(now) is not Outcome.UNKNOWN:
+            raise unknown
+        request = command.request
+        if idempotency is not None:
+            request = with_key(request, idempotency, wire_key(key, entry.generation))
+        finding = await look_up(command, request, probe, self._scope(), self._send)
+        reason = redact(f"{lookup_of(probe)}: {finding.reason}", tuple(self._secrets()))
+        passed = now - entry.changed
+        if finding.happened is not True and passed < probe.wait:
+            seconds = next_look(passed, probe.wait)
+            raise EffectUnderWay(f"not known yet whether it took effect ({reason})", seconds)
+        if finding.happened is None:
+            raise AmbiguousEffect(f"{unknown}. The lookup does not tell: {reason}", key)
+        response = finding.response if finding.happened and probe.response else None
+        kept = self._clean(response) if response and not command.step.secret_outputs else None
+        self._tell(f"{command.step.id}: {'it took' if finding.happened else 'it had no'} effect: {reason}")
+        await asyncio.to_thread(self._book.settle, entry, finding.happened, reason, kept)
+        if command.again and not finding.happened:
+            raise NotSent(f"it was sent and had no effect: {reason}")
+        return await self._open(key, command, idempotency)
 
     # --- before ----------------------------------------------------------------------------------
 

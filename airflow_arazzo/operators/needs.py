@@ -6,7 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_arazzo.expression.model import Expression
-from airflow_arazzo.plan.analysis import all_expressions, request_expressions, result_expressions
+from airflow_arazzo.plan.analysis import (
+    all_expressions,
+    operation_calls,
+    request_expressions,
+    result_expressions,
+)
 from airflow_arazzo.plan.model import SAFE_METHODS, OperationCall, Plan, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.templates import expressions
 
@@ -115,7 +120,7 @@ class _Members:
 
     def sources(self, root: Workflow, used: Sequence[Expression]) -> tuple[str, ...]:
         """Sources of the operations, and those whose connections hold the secret inputs that are used."""
-        found = [step.call.source for step in self.all_steps() if isinstance(step.call, OperationCall)]
+        found = [call.source for step in self.all_steps() for call in operation_calls(step)]
         inputs = {expression.name for expression in used if expression.root == "inputs"}
         # Workflows inside get inputs of the same name handed over, secret ones too.
         found += [c.source for name, c in root.credentials.items() if name in inputs or self.inner]

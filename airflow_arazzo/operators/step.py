@@ -217,7 +217,7 @@ class ArazzoStepOperator(BaseOperator):
         async with Transport(on_secret=mask_secret) as transport:
             send = told_sender(transport, self.plan, connections, machine, story)
             if self.ledger and not self.component.needs.only_safe:
-                send = self._ledgered(context, send, connections, story)
+                send = self._ledgered(context, send, connections, machine, story)
             while True:
                 try:
                     result = await drive(machine, send, longest_wait=LONGEST_SLEEP)
@@ -229,7 +229,12 @@ class ArazzoStepOperator(BaseOperator):
         return result
 
     def _ledgered(
-        self, context: Any, send: Exchange, connections: Mapping[str, Connection], story: Story
+        self,
+        context: Any,
+        send: Exchange,
+        connections: Mapping[str, Connection],
+        machine: Machine,
+        story: Story,
     ) -> LedgeredExchange:
         """The exchange with the ledger in front of it."""
         return LedgeredExchange(
@@ -240,6 +245,7 @@ class ArazzoStepOperator(BaseOperator):
             connections,
             attempt=f"{context['dag_run'].run_id} {self.task_id} try {context['ti'].try_number}",
             secrets=lambda: story.hidden,
+            scope=machine.scope,
             tell=self.log.info,
         )
 

@@ -9,7 +9,7 @@ import msgspec
 from airflow_arazzo.description.arazzo import StepObject, WorkflowObject
 from airflow_arazzo.description.diagnostics import Severity
 from airflow_arazzo.description.documents import Location, Report, is_within
-from airflow_arazzo.expression.model import Expression, Template
+from airflow_arazzo.expression.model import Criterion, Expression, Template
 from airflow_arazzo.expression.pointer import format_pointer, parse_pointer
 from airflow_arazzo.plan.flow import StepGraph, execution_order
 from airflow_arazzo.plan.inputs import InputSchema
@@ -17,26 +17,37 @@ from airflow_arazzo.plan.model import Action, OperationCall, Step, WorkflowCall
 from airflow_arazzo.plan.templates import expressions
 
 
+def operation_calls(step: Step) -> Iterator[OperationCall]:
+    """The operations that a step may call itself: its own, and the lookup of its probe."""
+    if isinstance(step.call, OperationCall):
+        yield step.call
+    if step.probe is not None:
+        yield step.probe.call
+
+
 def request_expressions(step: Step) -> Iterator[Expression]:
-    """Expressions evaluated before and while the step's response is judged: call and criteria."""
-    call = step.call
-    if isinstance(call, OperationCall):
+    """Expressions evaluated before and while the step's response is judged: call, probe and criteria."""
+    for call in operation_calls(step):
         for parameter in call.parameters:
             yield from expressions(parameter.value)
         if call.body:
             yield from expressions(call.body.payload)
             for replacement in call.body.replacements:
                 yield from expressions(replacement.value)
-    else:
-        for _, template in call.inputs:
+    if isinstance(step.call, WorkflowCall):
+        for _, template in step.call.inputs:
             yield from expressions(template)
-    for criterion in step.criteria:
+    for criterion in (*step.criteria, *_probe_criteria(step)):
         yield from expressions(criterion)
 
 
+def _probe_criteria(step: Step) -> tuple[Criterion, ...]:
+    return step.probe.happened + step.probe.not_happened if step.probe else ()
+
+
 def criteria_expressions(step: Step) -> Iterator[Expression]:
-    """Expressions in the criteria of a step and of its actions."""
-    for criterion in step.criteria:
+    """Expressions in the criteria of a step, of its probe and of its actions."""
+    for criterion in (*step.criteria, *_probe_criteria(step)):
         yield from expressions(criterion)
     for action in (*step.on_success, *step.on_failure):
         for criterion in action.criteria:

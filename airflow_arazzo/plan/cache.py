@@ -65,6 +65,7 @@ def _file_name(document: Path, workflow_id: str, options: Options) -> str:
         source_path,
         options.strict,
         [os.path.abspath(path) for path in options.overlays],
+        repr(options.probes),
     )
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest() + ".json"
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ from airflow_arazzo.description.diagnostics import (
     sorted_diagnostics,
 )
 from airflow_arazzo.description.documents import Location, Report
+from airflow_arazzo.description.probes import read_probes
 from airflow_arazzo.description.sources import Library
 from airflow_arazzo.expression.model import Expression, Template
 from airflow_arazzo.plan import analysis
@@ -33,6 +35,7 @@ from airflow_arazzo.plan.inputs import InputSchema
 from airflow_arazzo.plan.model import Description, Plan, Source, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.operations import Target
 from airflow_arazzo.plan.overlays import apply_overlays
+from airflow_arazzo.plan.probes import Probes
 from airflow_arazzo.plan.secrets import (
     Draft,
     SecretOutputs,
@@ -55,12 +58,14 @@ class Options:
     :param source_path: folders that are searched for sources by file name.
     :param strict: whether warnings are errors.
     :param overlays: Overlay files that change documents before they are read.
+    :param probes: lookups by step, as :func:`~airflow_arazzo.description.probes.read_probes` reads them.
     """
 
     sources: Mapping[str, Path] = field(default_factory=dict)
     source_path: Sequence[Path] = ()
     strict: bool = False
     overlays: Sequence[Path] = ()
+    probes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def compile_workflow(
     if arazzo is None:
         raise DocumentError(report.diagnostics)
     workflow = _chosen(arazzo, workflow_id)
-    compiler = _Compiler(arazzo, library)
+    compiler = _Compiler(arazzo, library, options.probes)
     plan = compiler.plan(workflow, report.diagnostics)
     diagnostics = [*report.diagnostics, *compiler.report.diagnostics]
     if options.strict:
@@ -192,8 +197,11 @@ def _strict(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
 class _Compiler:
     """Compiles one workflow and all that it reaches into a plan."""
 
-    def __init__(self, arazzo: ArazzoDocument, library: Library) -> None:
+    def __init__(
+        self, arazzo: ArazzoDocument, library: Library, probes: Mapping[str, Any] | None = None
+    ) -> None:
         self.report = Report()
+        self.probes = Probes(read_probes(probes or {}, self.report), self.report)
         self.entry = DocumentScope(arazzo, library, self.report)
         self.drafts: dict[str, Draft] = {}
         self.shells: dict[str, Workflow] = {}
@@ -202,6 +210,7 @@ class _Compiler:
         self.schemes: dict[str, SourceSchemes] = {}
         self.urls: dict[str, str] = {}
         self.descriptions: dict[str, Description] = {}
+        self.met: set[str] = set()
         self._begun: dict[tuple[str, str], str] = {}
         self._depth = 0
         self._around = Surroundings(self.key_of, self.source_of)
@@ -210,6 +219,7 @@ class _Compiler:
         """The plan of a workflow of the entry document. Only valid when the report has no errors."""
         key = self.key_of(self.entry, workflow)
         self._check_recursion(workflow, key)
+        self.probes.check_names()
         workflows = self._finished()
         sources = {
             name: Source(name, self.urls[name], schemes.api.title, schemes.used)
@@ -308,7 +318,14 @@ class _Compiler:
     def _compile(self, key: str, scope: DocumentScope, workflow: WorkflowObject) -> None:
         steps = StepCompiler(scope, workflow, self._around, self.report)
         schema = scope.inputs(workflow)
-        compiled = [step for written in workflow.steps if (step := steps.step(written))]
+        # The workflow that runs is the first to be met; steps of others are named with their workflow.
+        prefix = f"{key}." if self.met else ""
+        self.met.add(key)
+        compiled = [
+            self.probes.add(step, prefix + step.id, steps)
+            for written in workflow.steps
+            if (step := steps.step(written))
+        ]
         outputs = self._outputs(workflow, steps)
         compiled = analysis.with_read_outputs(compiled, outputs)
         ordered = analysis.ordered(compiled, workflow, self.report)

@@ -168,6 +168,31 @@ class OperationCall(msgspec.Struct, frozen=True, tag_field="kind", tag="operatio
     idempotency: Idempotency | None = None
 
 
+DEFAULT_WAIT = 900.0
+"""Seconds since a request was last sent before a lookup that does not find its effect is believed: a service
+may be slow to do what it was asked, and slower to show it."""
+
+
+class Probe(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A lookup that a deployment names to tell whether the effect of a step exists.
+
+    In its expressions ``$request`` is the request whose outcome is unknown, and ``$response`` what the lookup
+    answers.
+
+    :param call: a safe operation.
+    :param happened: criteria that all hold when the effect exists.
+    :param not_happened: criteria that all hold when it does not; none when that cannot be told.
+    :param wait: seconds, see :data:`DEFAULT_WAIT`.
+    :param response: whether the lookup's response stands for the one that the step did not get.
+    """
+
+    call: OperationCall
+    happened: tuple[Criterion, ...]
+    not_happened: tuple[Criterion, ...] = ()
+    wait: float = DEFAULT_WAIT
+    response: bool = False
+
+
 class WorkflowCall(msgspec.Struct, frozen=True, tag_field="kind", tag="workflow", omit_defaults=True):
     """A step that calls another workflow of the plan.
 
@@ -204,6 +229,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     :param secret_outputs: names of outputs that later steps send as credentials, or parts of them.
     :param secret_places: for those of which they send parts: the ways to these, as in
         :attr:`~airflow_arazzo.expression.model.Expression.path`.
+    :param probe: tells whether the step's effect exists, where nobody else knows.
     :param line: line of the step in its document, counted from 1; 0 for one that an overlay has added.
     """
 
@@ -218,6 +244,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     depends_on: tuple[str, ...] = ()
     secret_outputs: tuple[str, ...] = ()
     secret_places: dict[str, tuple[tuple[str, ...], ...]] = {}
+    probe: Probe | None = None
     line: int = 0
 
 

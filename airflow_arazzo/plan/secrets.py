@@ -18,6 +18,7 @@ from airflow_arazzo.plan.analysis import (
     call_inputs,
     criteria_expressions,
     jump_targets,
+    operation_calls,
     request_expressions,
 )
 from airflow_arazzo.plan.inputs import InputSchema
@@ -81,13 +82,13 @@ def _handed_on(draft: Draft, known: Credentials) -> Iterator[tuple[str, Credenti
 def _ordinary_uses(draft: Draft, known: Credentials) -> Iterator[Expression]:
     """Expressions that are neither a credential parameter nor handed on as a credential."""
     for step in draft.steps:
-        if isinstance(step.call, OperationCall):
-            for parameter in step.call.parameters:
+        for call in operation_calls(step):
+            for parameter in call.parameters:
                 if not parameter.credential:
                     yield from expressions(parameter.value)
-            if step.call.body:
-                yield from expressions(step.call.body.payload)
-                for replacement in step.call.body.replacements:
+            if call.body:
+                yield from expressions(call.body.payload)
+                for replacement in call.body.replacements:
                     yield from expressions(replacement.value)
         yield from criteria_expressions(step)
         for template in step.outputs.values():

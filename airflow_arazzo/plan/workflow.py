@@ -80,7 +80,7 @@ class StepCompiler:
         self.templates = replace(self.outer, names=replace(names, asking=written.id))
         call = self._call(written)
         self.templates = replace(self.outer, names=names)
-        criteria = self._criteria(written.success_criteria)
+        criteria = self.criteria(written.success_criteria)
         on_success = self._actions(written.on_success, self.workflow.success_actions)
         on_failure = self._actions(written.on_failure, self.workflow.failure_actions)
         outputs = self._outputs(written.outputs)
@@ -100,6 +100,12 @@ class StepCompiler:
             depends_on=self._dependencies(written),
             line=written.at.document.line(written.at.pointer),
         )
+
+    def lookup(self, written: StepObject) -> tuple[OperationCall | None, tuple[Criterion, ...]]:
+        """The call and the criteria of a lookup for the step that was compiled last."""
+        call = self._call(written)
+        criteria = self.criteria(written.success_criteria or ())
+        return call if isinstance(call, OperationCall) else None, criteria
 
     def _call(self, written: StepObject) -> OperationCall | WorkflowCall | None:
         if written.workflow_id is not None:
@@ -227,7 +233,8 @@ class StepCompiler:
             inputs.append((parameter.name, value))
         return tuple(inputs)
 
-    def _criteria(self, written: Iterable[object]) -> tuple[Criterion, ...]:
+    def criteria(self, written: Iterable[object]) -> tuple[Criterion, ...]:
+        """Criterion Objects; those that cannot be read are reported."""
         return tuple(c for each in written if (c := self.templates.criterion(each)))  # type: ignore[arg-type]
 
     def _outputs(self, written: dict[str, Location]) -> dict[str, Template]:
@@ -273,7 +280,7 @@ class StepCompiler:
             inputs=inputs,
             retry_after=self._retry_after(written),
             retry_limit=self._retry_limit(written),
-            criteria=self._criteria(written.criteria),
+            criteria=self.criteria(written.criteria),
         )
 
     def _step_reference(self, at: Location) -> str:

@@ -262,10 +262,11 @@ class _Reader:
 
     def probe(self, at: Location, step_id: str) -> ProbeObject | None:
         names = ("operationId", "operationPath", "parameters", "happened", "not_happened", "wait", "response")
-        fields = self.fields(at, "a probe", *names)
+        given = at.value if isinstance(at.value, dict) else {}
+        fields = self.fields(at, "a probe", *names, *given)
         if fields is None:
             return None
-        for name in at.value.keys() - set(names):
+        for name in sorted(given.keys() - set(names)):
             # In documents unknown fields are notes; what a deployment says must all be meant.
             self.report.error(
                 "unknown-field", f"a probe has no field {name!r}", at, did_you_mean(name, names)

@@ -15,9 +15,11 @@ from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Res
 from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.run import Exchange
+from airflow_arazzo.engine.scope import Exchange as Exchanged
 from airflow_arazzo.engine.scope import RunScope
 from airflow_arazzo.engine.transport import DEFAULT_TIMEOUT
 from airflow_arazzo.engine.wire import base_url
+from airflow_arazzo.expression.criteria import criteria_hold
 from airflow_arazzo.ledger.book import Book, outcome_of
 from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, protection, wire_key, with_key
@@ -122,14 +124,32 @@ class LedgeredExchange:
         # The ledger knows what became of earlier requests; the exchange below need not be careful.
         plain = msgspec.structs.replace(command, request=request, again=False)
         try:
-            return await self._exchange(plain, allowed)
+            response = await self._exchange(plain, allowed)
+            if not self._is_lost(plain, response, idempotency):
+                return response
+            what = f"status {response.status}"
         except OutcomeUnknown as error:
             if step.probe is None or _lifetime(request, idempotency) is not None:
                 raise
-            lost = AmbiguousEffect(f"{error}; it is not sent again", key)
+            what = str(error)
+        lost = AmbiguousEffect(f"{what}; whether it took effect is unknown, and it is not sent again", key)
         return await self._looked_up(key, msgspec.structs.replace(command, again=True), idempotency, lost)
 
     # --- finding out ---------------------------------------------------------------------------
+
+    def _is_lost(self, command: Send, response: Response, idempotency: Idempotency | None) -> bool:
+        """Whether nobody knows from a response what became of a request, and a lookup may tell.
+
+        That a document calls a response a success is its author's word.
+        """
+        step = command.step
+        unknown = outcome_of(response.status) is Outcome.UNKNOWN
+        if step.probe is None or self._scope is None or not unknown:
+            return False
+        if _lifetime(command.request, idempotency) is not None:
+            return False
+        scope = self._scope().during(Exchanged(command.request, response))
+        return not step.criteria or not criteria_hold(step.criteria, scope)[0]
 
     async def _looked_up(
         self, key: str, command: Send, idempotency: Idempotency | None, lost: AmbiguousEffect

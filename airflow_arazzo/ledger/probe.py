@@ -63,13 +63,15 @@ def _judge(probe: Probe, response: Response, exchanged: Exchanged, scope: RunSco
 def _counts(criteria: Iterable[Criterion], exchanged: Exchanged) -> bool:
     """Whether a response can be judged by criteria at all.
 
-    What is absent equals null: of an error, or of a body that cannot be read, ``$response.body#/id == null``
+    What is absent equals null: of an error, or of a body that is no JSON, ``$response.body#/id == null``
     holds and would say that nothing happened. So a status beyond 2xx counts only for criteria that ask for
-    it, and criteria that look at a body need one.
+    it, and criteria that look into a body need one that can be looked into.
     """
     used = [expression for criterion in criteria for expression in expressions(criterion)]
-    reads_body = any(each.root == "response" and each.part in ("body", "payload") for each in used)
-    if reads_body and (exchanged.body is ABSENT or exchanged.warning):
+    body = [each for each in used if each.root == "response" and each.part in ("body", "payload")]
+    if body and (exchanged.body is ABSENT or exchanged.warning):
+        return False
+    if any(each.path for each in body) and not isinstance(exchanged.body, dict | list):
         return False
     status = exchanged.response.status if exchanged.response else 0
     return 200 <= status < 300 or any(each.root == "statusCode" for each in used)

@@ -19,11 +19,11 @@ from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import OutcomeUnknown, Request, Response
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.ledger.book import Book, outcome_of
-from airflow_arazzo.ledger.declare import REPEATABLE
 from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.model import AmbiguousEffect, EffectUnderWay, OtherRequest, Outcome
 from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.plan.idempotency import REPEATABLE
 from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Source, Step, Workflow
 from sandbox.testing import RunningSandbox
 
@@ -174,6 +174,14 @@ def attempt(kind: Kind, store: Store, keys: tuple[str, str], how: Attempt) -> Re
             return await exchange(Send(request, step, ("bill", "call"), 1))
 
     return asyncio.run(run())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that happens soon."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Clock:

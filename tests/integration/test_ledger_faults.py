@@ -43,6 +43,7 @@ from tests.integration.safety import (
     UNHEARD,
     Kind,
     Scene,
+    until,
 )
 
 
@@ -106,13 +107,6 @@ def killed(moment: str) -> Callable[[Scene], None]:
         assert len(scene.sandbox.requests()) - before == (0 if moment == "before" else 1)
 
     return cause
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def unreachable_before(scene: Scene) -> None:

@@ -293,12 +293,14 @@ class Row:
 
     :param rule: of the sandbox; empty where the test causes the fault itself.
     :param waits: whether the outcome is that of an intent, which other attempts wait for at first.
+    :param overlaps: whether the next attempt begins while this one is under way.
     """
 
     outcome: str
     cells: dict[str, Cell]
     rule: dict[str, Any] = field(default_factory=dict)
     waits: bool = False
+    overlaps: bool = False
 
 
 NO_EFFECT = alike((SENT, 0, 1))
@@ -346,7 +348,7 @@ TABLE: dict[str, Row] = {
     "worker killed before the outcome is written": Row("intent", LOST_LATER, waits=True),
     "ledger unreachable before sending": Row("", NO_EFFECT),
     "ledger unreachable after sending": Row("intent", LOST_LATER, waits=True),
-    "another attempt under way": Row("intent", alike((LATER, 0, 0))),
+    "another attempt under way": Row("intent", alike((LATER, 0, 0)), overlaps=True),
     "the key's lifetime has run out after a lost response": Row(
         "unknown", cells(told=True, header=(PERSON, 1, 1), body=(PERSON, 1, 1))
     ),
@@ -354,15 +356,6 @@ TABLE: dict[str, Row] = {
     "another request for the same effect, which may have happened": Row("unknown", alike((OTHER, 1, 1))),
     "another request for the same effect, which was refused": Row("refused", NO_EFFECT),
 }
-
-
-def described(cell: Cell, kind: Kind) -> str:
-    """A cell as the page has it."""
-    then, _, after = cell
-    if not kind.effect or then == LATER:
-        return then
-    count = "no effect" if not after else "1 effect" if after == 1 else f"{after} effects, the same"
-    return f"{f'**{then}**' if then in (PERSON, RESPONSE, OTHER) else then}: {count}"
 
 
 # --- the other process ---------------------------------------------------------------------------------

@@ -155,7 +155,10 @@ class LedgeredExchange:
         self, key: str, command: Send, idempotency: Idempotency | None, lost: AmbiguousEffect
     ) -> Response:
         """The response to a request whose own was lost, as far as a lookup can stand for it."""
-        found = await self._found_out(key, command, idempotency, lost)
+        try:
+            found = await self._found_out(key, command, idempotency, lost)
+        except LedgerUnavailable:
+            raise lost from None  # which would say that nothing was sent
         if isinstance(found, Permission):  # somebody has settled it meanwhile
             self._take_back([found])
             raise NotSent("it had no effect, as somebody else has found out")
@@ -192,8 +195,8 @@ class LedgeredExchange:
         response = finding.response if finding.happened and probe.response else None
         kept = self._clean(response) if response and not command.step.secret_outputs else None
         self._tell(f"{command.step.id}: {'it took' if finding.happened else 'it had no'} effect: {reason}")
-        await asyncio.to_thread(self._book.settle, entry, finding.happened, reason, kept)
-        if command.again and not finding.happened:
+        settled = await asyncio.to_thread(self._book.settle, entry, finding.happened, reason, kept)
+        if settled and command.again and not finding.happened:
             raise NotSent(f"it was sent and had no effect: {reason}")
         return await self._open(key, command, idempotency)
 

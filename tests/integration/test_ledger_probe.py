@@ -22,9 +22,9 @@ from airflow_arazzo.ledger.book import GRACE, Book
 from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.keys import Identity
-from airflow_arazzo.ledger.model import EffectUnderWay
+from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable, Outcome
 from airflow_arazzo.ledger.probe import next_look
-from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.store import Store, encode_response
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
 from airflow_arazzo.plan.compiler import Options, compile_workflow
 from airflow_arazzo.plan.model import DEFAULT_WAIT, Plan
@@ -332,6 +332,48 @@ def test_a_killed_worker(task: Task, tmp_path: Path, happened: bool) -> None:
     assert task.requests().count("POST") == (1 if happened else 2)
     assert task.audit() == ["probe-happened" if happened else "probe-not-happened"]
     assert len(task.sandbox.kinds()) == 1
+
+
+@pytest.mark.parametrize("happened", [False, True])
+def test_somebody_else_is_quicker(task: Task, tmp_path: Path, happened: bool) -> None:
+    """What a person says while the lookup is under way counts, not what the lookup then shows."""
+    plan = planned(tmp_path, INVOICE, {**LIST, "wait": 30})
+    task.sandbox.add_fault("reset", when="before", method="POST", times=1)
+    waiting = task.attempt(plan)
+    task.clock.pass_by(40)
+    settle, said = Book.settle, []
+
+    def decide_first(book: Book, entry: Any, *given: Any) -> bool:
+        said.append(given[0])
+        response = Response(200, (("Content-Type", "application/json"),), b'{"id": "in_1"}')
+        values: dict[str, Any] = {"outcome": Outcome.NOT_SENT}
+        if happened:
+            values = {"outcome": Outcome.EFFECT, "response": encode_response(response)}
+        assert book.store.decide(entry, "ops", "resolved", "looked", **values)
+        return settle(book, entry, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Book, "settle", decide_first)
+        done, _ = task.wait_to_the_end(plan, waiting)
+    assert said == [False]
+    assert done.status == "succeeded"
+    assert task.requests().count("POST") == (1 if happened else 2)
+    assert task.audit() == ["resolved"]
+
+
+def test_a_ledger_that_goes_away_after_sending(task: Task, tmp_path: Path) -> None:
+    """That it cannot be asked must not look as if nothing had been sent."""
+    plan = planned(tmp_path, CUSTOMER, GET)
+    task.sandbox.add_fault("reset", when="after", method="POST")
+
+    def away(*_: Any) -> Any:
+        raise LedgerUnavailable("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Book, "look", away)
+        done = task.attempt(plan)
+    assert failure(done)[0] == "outcome-unknown"
+    assert task.attempt(plan) == Done("succeeded", {"name": "march"})
 
 
 # --- nobody knows --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_arazzo.engine import outcomes
+from airflow_arazzo.engine.deadline import first_late, too_late
 from airflow_arazzo.engine.inputs import InvalidInputs
 from airflow_arazzo.engine.journal import Event, Failure
 from airflow_arazzo.engine.messages import Response
@@ -50,6 +51,7 @@ class Flow:
     :param within: steps of the outermost workflow that are to run; all when None.
     :param clock: the time in seconds since the epoch.
     :param loop_pause: seconds between two visits of a step where nothing names a delay.
+    :param keyed: whether requests carry an idempotency key where the service honours one.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Flow:
         clock: Callable[[], float],
         within: frozenset[str] | None,
         loop_pause: float,
+        keyed: bool = False,
     ) -> None:
         self.returned: Returned | None = None
         self.events: list[Event] = []
@@ -67,6 +70,7 @@ class Flow:
         self._clock = clock
         self._within = within
         self._loop_pause = loop_pause
+        self._keyed = keyed
 
     def begin(self, *, again: bool = False) -> Step | None:
         """Begin what comes next: the step whose operation is to be called, or None after another move.
@@ -84,6 +88,10 @@ class Flow:
             self._begin_helper(retry, retry.helper)
             return None
         step = stack.step()
+        missing = stack.missing(step)
+        if missing:
+            self._refuse(step, missing)
+            return None
         if not again and retry is None:
             frame.visits[step.id] = frame.visits.get(step.id, 0) + 1
         if isinstance(step.call, OperationCall):
@@ -127,6 +135,24 @@ class Flow:
             self._give_up(retry, failure)
         else:
             self._take_over(step, failure, exchange, outputs)
+
+    def give_up_late(self, cause: Failure | None = None) -> bool:
+        """Give up the outermost of the called workflows whose time is over; False when there is none.
+
+        :param cause: why the request that was under way has no response.
+        """
+        frames = self._state.frames
+        index = first_late(frames, self._clock())
+        if index is None:
+            return False
+        failure = too_late(self._stack, index, cause, keyed=self._keyed)
+        late = frames[index:]
+        del frames[index:]
+        effect = any(frame.effect for frame in late)
+        frames[-1].effect |= effect
+        self._state.wake_at, self._state.reason, self._state.in_flight = 0.0, "", False
+        self._come_back(late[0], Returned({}, None, effect, failure))
+        return True
 
     def tell(self, step: Step, text: str, level: Literal["info", "warning"] = "info") -> None:
         """Add an event."""
@@ -217,6 +243,17 @@ class Flow:
         exchange = Exchange(None, retry.response) if retry.response else None
         self._take_over(step, both, exchange, retry.outputs)
 
+    def _refuse(self, step: Step, missing: str) -> None:
+        """Fail for a step that cannot run because one that it depends on has not run (step ``dependsOn``)."""
+        message = f"it depends on step {missing!r}, which has not run; nothing was sent"
+        hint = f"the way through the workflow must lead through {missing!r} first"
+        failure = Failure("dependency", message, step.id, hint, fate="not-sent")
+        retry = self._stack.frame.retry
+        if retry is not None and retry.step != step.id:
+            self._give_up(retry, failure)
+        else:
+            self._end(failure, None)
+
     # --- moving on -------------------------------------------------------------------------------
 
     def _go_to(self, step_id: str) -> None:
@@ -291,11 +328,15 @@ class Flow:
         except (AbsentInText, ValueError) as error:
             self.returned = Returned({}, None, False, Failure("inputs", str(error), fate="not-sent"))
             return
-        self._push(call.workflow, inputs, handed, "call")
+        allowed = step.timeout_ms
+        deadline = 0.0 if allowed is None else self._clock() + allowed / 1000
+        self._push(call.workflow, inputs, handed, "call", deadline)
 
-    def _push(self, key: str, inputs: dict[str, Any], handed: Handed, purpose: Purpose) -> None:
+    def _push(
+        self, key: str, inputs: dict[str, Any], handed: Handed, purpose: Purpose, deadline: float = 0.0
+    ) -> None:
         try:
-            self._stack.push(key, inputs, handed, purpose)
+            self._stack.push(key, inputs, handed, purpose, deadline)
         except InvalidInputs as error:
             failure = Failure("inputs", _unaccepted(key, error), fate="not-sent")
             self._come_back(Frame(key, inputs, purpose=purpose), Returned({}, None, False, failure))
@@ -314,6 +355,8 @@ class Flow:
             status: Literal["succeeded", "failed"] = "failed" if failure else "succeeded"
             self._state.done = Done(status, outputs, failure, ended_by=ended_by)
             return
+        if failure is not None and frame.step and outcomes.may_resend(stack.step()):
+            failure = outcomes.without_doubt(failure)
         self._state.frames.pop()
         stack.frame.effect |= frame.effect
         if failure is None:

@@ -102,7 +102,7 @@ class Machine:
         self._absent_text = absent_text
         self._ledger = ledger
         self._stack = Stack(plan, state, secrets or {}, absent_text)
-        self._flow = Flow(self._stack, clock=clock, within=within, loop_pause=loop_pause)
+        self._flow = Flow(self._stack, clock=clock, within=within, loop_pause=loop_pause, keyed=ledger)
         self._sent: Send | None = None
         self._tokens: dict[str, None] = {}
 
@@ -120,8 +120,12 @@ class Machine:
             raise RuntimeError("the machine waits for the outcome of a request")
         state = self.state
         while state.done is None:
+            if self._flow.give_up_late():
+                self._settle()
+                continue
             if state.wake_at:
-                seconds = state.wake_at - self._clock()
+                # whoever waits beyond a deadline wakes up at it, to give up
+                seconds = min(state.wake_at, self._stack.deadline or state.wake_at) - self._clock()
                 if seconds > 0:
                     return Wait(seconds, state.reason)
                 state.wake_at, state.reason = 0.0, ""
@@ -178,6 +182,7 @@ class Machine:
         call = step.call
         assert isinstance(call, OperationCall)  # noqa: S101 - Flow.begin returns no other
         timeout = step.timeout_ms / 1000 if step.timeout_ms is not None else None
+        left = self._stack.deadline - self._clock() if self._stack.deadline else None
         try:
             request = build_request(call, self.scope(), timeout=timeout, absent_text=self._absent_text)
         except RequestError as error:
@@ -186,6 +191,8 @@ class Machine:
             self._fail(step, failure, None, {})
             self._settle()
             return None
+        if left is not None:
+            request = msgspec.structs.replace(request, left=left)
         self.state.in_flight = True
         self._sent = Send(request, step, self._stack.path(), self._stack.visit(), again)
         return self._sent
@@ -248,7 +255,9 @@ class Machine:
         if not self._ledger and outcomes.leaves_effect(step, failure):
             self._stack.frame.effect = True
         self._record(step, exchange, outputs, failure)
-        self._flow.failed(step, failure, exchange, outputs)
+        unanswered = exchange is not None and exchange.response is None and failure.code not in outcomes.FINAL
+        if not (unanswered and self._flow.give_up_late(failure)):
+            self._flow.failed(step, failure, exchange, outputs)
 
     # --- telling ---------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ class Request(msgspec.Struct, frozen=True):
     :param security: alternatives of scheme combinations that the operation asks for.
     :param credentials: schemes that the document sends by itself, on top of ``security``.
     :param timeout: seconds for the whole exchange, or ``None`` for the connection's or the default.
+    :param left: seconds that are left to the workflow around it, at most; ``None`` for no bound.
     :param parameters: values sent, by place and name, for ``$request.query.x`` and its kin. Header names
         are lower case.
     :param payload: the body's value before encoding, for ``$request.body``; ``ABSENT`` without a body.
@@ -35,8 +36,17 @@ class Request(msgspec.Struct, frozen=True):
     security: tuple[tuple[SchemeUse, ...], ...] = ()
     credentials: tuple[str, ...] = ()
     timeout: float | None = None
+    left: float | None = None
     parameters: dict[tuple[str, str], Any] = {}
     payload: Any = None
+
+    def seconds(self, usual: float) -> float:
+        """How long the exchange may take.
+
+        :param usual: seconds where the request does not say.
+        """
+        allowed = self.timeout or usual
+        return allowed if self.left is None else min(allowed, self.left)
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -103,8 +103,25 @@ def called_failure(step_id: str, workflow: str, failure: Failure, *, effect: boo
     if effect:
         hint = failure.hint if failure.fate == "effect" else _TOOK_EFFECT_BEFORE
         return msgspec.structs.replace(outer, hint=hint, fate="effect")
-    fate = failure.fate if failure.fate in ("not-sent", "refused") else ""
+    fate = failure.fate if failure.fate in ("not-sent", "refused", "unknown") else ""
     return msgspec.structs.replace(outer, fate=fate)
+
+
+def interrupted(step: Step, failure: Failure, *, keyed: bool) -> Failure:
+    """The failure where a request that must not be repeated was under way, and nobody waits for it any more.
+
+    :param keyed: as for :func:`may_resend`.
+    """
+    if may_resend(step, keyed=keyed):
+        return msgspec.structs.replace(failure, fate="unknown")
+    message = f"{failure.message}; whether the request took effect is unknown"
+    return Failure(OUTCOME_UNKNOWN, message, failure.step, _LOOK_IT_UP, fate="unknown")
+
+
+def without_doubt(failure: Failure) -> Failure:
+    """The failure of a step whose request may be repeated: whether it had an effect does not matter."""
+    doubtful = failure.fate == "unknown" and failure.code not in FINAL
+    return msgspec.structs.replace(failure, fate="") if doubtful else failure
 
 
 def ended(failure: Failure, ended_by: str) -> Failure:

@@ -10,6 +10,7 @@ from airflow_arazzo.engine.scope import Exchange, RunScope
 from airflow_arazzo.engine.state import Frame, Origin, Purpose, Retry, State
 from airflow_arazzo.expression.evaluate import evaluate
 from airflow_arazzo.expression.model import ABSENT, Expression, Template
+from airflow_arazzo.plan.flow import uncertain_dependencies
 from airflow_arazzo.plan.model import Plan, Step, Workflow
 
 Handed = dict[str, tuple[str, str]]
@@ -34,6 +35,7 @@ class Stack:
         self._secrets = secrets
         self._absent_text = absent_text
         self._positions: dict[str, dict[str, int]] = {}
+        self._doubtful: dict[str, Mapping[str, tuple[str, ...]]] = {}
 
     @property
     def frame(self) -> Frame:
@@ -49,6 +51,11 @@ class Stack:
     def is_outermost(self) -> bool:
         """Whether nothing waits for the innermost activation."""
         return len(self.state.frames) == 1
+
+    @property
+    def deadline(self) -> float:
+        """When the time of the first of them is over, in seconds since the epoch; 0 for never."""
+        return min((frame.deadline for frame in self.state.frames if frame.deadline), default=0.0)
 
     def step(self, step_id: str = "") -> Step:
         """A step of the innermost workflow; the one under way by default."""
@@ -66,6 +73,16 @@ class Stack:
             steps = self.plan.workflows[key].steps
             positions = self._positions[key] = {step.id: index for index, step in enumerate(steps)}
         return positions[step_id]
+
+    def missing(self, step: Step) -> str:
+        """A step that this one depends on and that has not run in this activation; empty when all have."""
+        if not step.depends_on:
+            return ""
+        key = self.frame.workflow
+        if key not in self._doubtful:
+            self._doubtful[key] = uncertain_dependencies(self.plan.workflows[key].steps)
+        doubtful = self._doubtful[key].get(step.id, ())
+        return next((name for name in doubtful if name not in self.frame.outputs), "")
 
     def scope(self, exchange: Exchange | None = None, outputs: dict[str, Any] | None = None) -> RunScope:
         """What expressions of the innermost workflow see.
@@ -116,12 +133,16 @@ class Stack:
         values = {name: value for name, value in frame.inputs.items() if name in names}
         return values, {name: held for name, held in frame.handed.items() if name in names}
 
-    def push(self, key: str, inputs: dict[str, Any], handed: Handed, purpose: Purpose) -> None:
+    def push(
+        self, key: str, inputs: dict[str, Any], handed: Handed, purpose: Purpose, deadline: float = 0.0
+    ) -> None:
         """Begin a workflow inside the innermost one.
 
+        :param deadline: as in :class:`~airflow_arazzo.engine.state.Frame`.
         :raises InvalidInputs: when it does not accept its inputs.
         """
-        self.state.frames.append(Frame(key, self._prepared(key, inputs, handed), handed, purpose=purpose))
+        prepared = self._prepared(key, inputs, handed)
+        self.state.frames.append(Frame(key, prepared, handed, purpose=purpose, deadline=deadline))
 
     def replace(self, key: str, inputs: dict[str, Any], handed: Handed) -> None:
         """Put a workflow in the place of the innermost one, which does not go on.
@@ -133,7 +154,13 @@ class Stack:
         origin = left.origin or Origin(left.workflow, left.inputs, {left.workflow: 1})
         origin.entered[key] = origin.entered.get(key, 0) + 1
         self.state.frames[-1] = Frame(
-            key, prepared, handed, purpose=left.purpose, origin=origin, effect=left.effect
+            key,
+            prepared,
+            handed,
+            purpose=left.purpose,
+            origin=origin,
+            effect=left.effect,
+            deadline=left.deadline,
         )
 
     def _prepared(self, key: str, inputs: dict[str, Any], handed: Handed) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class Frame(msgspec.Struct, omit_defaults=True):
     :param retry: the step that is being retried.
     :param origin: set once a ``goto`` led from another workflow, or from the beginning, to this one.
     :param effect: whether a request that must not be repeated was sent in it and not refused.
+    :param deadline: when its time is over, in seconds since the epoch; 0 for never.
     """
 
     workflow: str
@@ -117,6 +118,7 @@ class Frame(msgspec.Struct, omit_defaults=True):
     retry: Retry | None = None
     origin: Origin | None = None
     effect: bool = False
+    deadline: float = 0.0
 
 
 class State(msgspec.Struct, omit_defaults=True):

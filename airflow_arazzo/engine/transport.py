@@ -91,7 +91,7 @@ class Transport:
             :class:`~airflow_arazzo.engine.tokens.TokenRefused`, which a repetition does not cure.
         :raises OutcomeUnknown: when it may have had one.
         """
-        seconds = request.timeout or connection.timeout or DEFAULT_TIMEOUT
+        seconds = request.seconds(connection.timeout or DEFAULT_TIMEOUT)
         call = _Call(request, source, connection, authenticate(request, source, connection))
         progress = Progress(redact(call.wire(call.credentials).describe(), self.secrets()))
         try:

@@ -232,8 +232,7 @@ class LedgeredExchange:
                 log.warning("the intent of effect %s could not be taken back: %s", permission.key[:12], error)
 
     def _timeout(self, request: Request) -> float:
-        connection = self._connections[request.source]
-        return request.timeout or connection.timeout or DEFAULT_TIMEOUT
+        return request.seconds(self._connections[request.source].timeout or DEFAULT_TIMEOUT)
 
     def _describe(self, command: Send, idempotency: Idempotency | None) -> Description:
         request, secrets = command.request, tuple(self._secrets())

@@ -12,6 +12,7 @@ from airflow_arazzo.plan.analysis import (
     request_expressions,
     result_expressions,
 )
+from airflow_arazzo.plan.flow import uncertain_dependencies
 from airflow_arazzo.plan.model import SAFE_METHODS, OperationCall, Plan, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.templates import expressions
 
@@ -68,14 +69,17 @@ def needs_of(plan: Plan, groups: Mapping[str, Sequence[str]], *, ends: Collectio
     names = list(groups)
     members = {name: _members(plan, name == names[0], groups[name]) for name in names}
     found: dict[str, Needs] = {}
+    doubtful = uncertain_dependencies(plan.root.steps)
     for index, name in enumerate(names):
         each = members[name]
         earlier = names[:index]
         outputs = plan.root.outputs if name in ends else {}
         used = [*each.expressions(), *all_expressions((), outputs)]
         recalling = bool(each.inner) or any(expression.root == "workflows" for expression in used)
+        wanted = [e.scope for e in used if e.root == "steps"]
+        wanted += [other for step in (*each.own, *each.guests) for other in doubtful.get(step.id, ())]
         found[name] = Needs(
-            reads=tuple(_reads(used, groups[name], earlier, groups, members)),
+            reads=tuple(_reads(wanted, groups[name], earlier, groups, members)),
             guests=tuple(step.id for step in each.guests),
             inner=tuple(workflow for workflow in each.inner),
             recalls=tuple(n for n in earlier if members[n].inner) if recalling else (),
@@ -163,14 +167,14 @@ def _begun(steps: Sequence[Step], *, calls_only: bool = False) -> Iterator[str]:
 
 
 def _reads(
-    used: Sequence[Expression],
+    wanted: Sequence[str],
     own: Sequence[str],
     earlier: Sequence[str],
     groups: Mapping[str, Sequence[str]],
     members: Mapping[str, _Members],
 ) -> Iterator[Read]:
-    """Steps of other components whose outputs expressions name, and who may have run them."""
-    for step in dict.fromkeys(e.scope for e in used if e.root == "steps" and e.scope not in own):
+    """Steps of other components whose outputs are wanted, and who may have run them."""
+    for step in dict.fromkeys(name for name in wanted if name not in own):
         tasks = tuple(
             name
             for name in earlier

@@ -53,6 +53,20 @@ class StepGraph:
                 stack.extend(self.successors.get(name, ()))
         return frozenset(found)
 
+    def leads_past(self, name: str, to: str) -> bool:
+        """Whether a run can come to a step without having run another one."""
+        first = next(iter(self.successors), None)
+        stack = [] if first is None else [first]
+        found: set[str] = {name}
+        while stack:
+            step = stack.pop()
+            if step == to and step not in found:
+                return True
+            if step not in found:
+                found.add(step)
+                stack.extend(self.successors[step])
+        return False
+
     def before(self) -> dict[str, frozenset[str]]:
         """By step id, the steps that can have run before it. Steps that never run come before none."""
         result: dict[str, set[str]] = {name: set() for name in self.successors}
@@ -60,6 +74,20 @@ class StepGraph:
             for later in self.reachable(name):
                 result[later].add(name)
         return {name: frozenset(earlier) for name, earlier in result.items()}
+
+
+def uncertain_dependencies(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
+    """Steps that depend on others (Arazzo 1.1, step ``dependsOn``) which a way to them may lead past.
+
+    :return: those others by step id; without steps all of whose dependencies have run whenever they run.
+    """
+    graph = StepGraph.of(steps, with_retries=True)
+    found = {
+        step.id: tuple(name for name in step.depends_on if graph.leads_past(name, step.id))
+        for step in steps
+        if step.depends_on
+    }
+    return {name: others for name, others in found.items() if others}
 
 
 def falls_through(step: Step) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from scripted import Answer, ScriptedApi, end, goto, retry, workflow
 
 ABC = ["POST /a", "POST /b", "POST /c", "POST /d"]
@@ -99,6 +100,30 @@ def test_the_documentation_names_steps_that_nothing_leads_to(workflow_dag: Any) 
         if "nothing leads to this step" in text
     ]
     assert "`b`" in line
+
+
+@pytest.mark.parametrize("status", [200, 202], ids=["run", "jumped over"])
+def test_a_step_that_depends_on_one_that_may_be_jumped_over(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi, status: int
+) -> None:
+    """It does not run without that one, and the run does not end green; what waits for certain steps does."""
+    steps = [
+        {"stepId": "a", "onSuccess": [goto("skip", "c", "$statusCode == 202")]},
+        {"stepId": "b"},
+        {"stepId": "c", "dependsOn": ["b"]},
+        {"stepId": "d", "dependsOn": ["a"]},
+    ]
+    api.answer("/a", status)
+    dag = workflow_dag(workflow("w", *steps), operations=ABC, document={"arazzo": "1.1.0"})
+    ran = run(run_dag, dag, api)
+    if status == 200:
+        assert set(ran.states.values()) == {"success"}
+        assert api.paths == ["/a", "/b", "/c", "/d"]
+        return
+    assert ran.states == {"a": "success", "b": "skipped", "c": "failed", "d": "upstream_failed"}
+    assert ran.state == "failed"
+    assert "it depends on step 'b', which has not run" in ran.log
+    assert api.paths == ["/a"]
 
 
 def test_no_connection(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:

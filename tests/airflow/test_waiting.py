@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import Store, context
-from scripted import Answer, ScriptedApi, goto, workflow
+from scripted import Answer, ScriptedApi, goto, retry, workflow
 
 
 def run(
@@ -138,3 +138,19 @@ def test_reschedule_in_a_run(workflow_dag: Any, run_dag: Any, api: ScriptedApi, 
     assert "giving the slot back until" in ran.log
     assert ran.states == {"a": "success"}
     assert api.paths == ["/a", "/a"]
+
+
+def test_the_time_of_a_called_workflow_goes_on_while_its_task_has_no_slot(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi
+) -> None:
+    """The wait of a retry is longer than what is left; the task comes back once, and nothing is sent."""
+    again = retry("again", retryAfter=3600)
+    inner = workflow("inner", {"stepId": "a", "onFailure": [again]})
+    outer = workflow("w", {"stepId": "call", "workflowId": "inner", "timeout": 7000}, {"stepId": "b"})
+    api.answer("/a", 503)
+    dag = workflow_dag(outer, inner, operations=["GET /a", "POST /b"], document={"arazzo": "1.1.0"})
+    ran = run_dag(dag, connections={"api": api.connection()})
+    assert ran.states == {"call": "failed", "b": "upstream_failed"}
+    assert api.paths == ["/a"]
+    assert "giving the slot back" in ran.log
+    assert "not done within 7 s, the timeout of step 'call'" in ran.log

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Asset
 
 from airflow_arazzo.docs import workflow_doc
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
-from airflow_arazzo.operators.graph import task_names
+from airflow_arazzo.operators.graph import components, task_names
 from airflow_arazzo.operators.period import END, START, uses_period
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.params import period_params, workflow_params
@@ -63,6 +63,13 @@ class ArazzoDag(DAG):
         scheduled and backfilled runs, the period that a run states, and the run itself of all others.
     :param namespace: what tells this use of the workflow from others in the ledger; by default the DAG id.
         Give it the old one when you rename a DAG: under another name the same period is billed again.
+    :param parallel: whether steps that share no data and no declared order run side by side. A step then
+        follows only the steps that it names: whose outputs it reads anywhere, criteria and actions included,
+        and those in its ``dependsOn``. Values that merely are the same, such as an input that two steps send,
+        are no order. The document's order holds where it may matter: around steps that jump, end the workflow
+        or run another step before a retry, together with everything between them and their targets, and
+        around calls of workflows that depend on others; all before them comes first, all behind them later.
+        Where a step fails, what depends on it does not run, what does not may, and the run fails.
     :param ledger: whether requests that change something go through the ledger, which keeps them from
         having their effect twice. Without it, running a task again by hand sends its requests again.
     :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
@@ -92,6 +99,7 @@ class ArazzoDag(DAG):
         probes: Mapping[str, Any] | None = None,
         identity: str = "",
         namespace: str = "",
+        parallel: bool = False,
         ledger: bool = True,
         outlets: Sequence[Asset] = (),
         pool: str | None = None,
@@ -121,8 +129,10 @@ class ArazzoDag(DAG):
         self.fileloc = caller
         self.plan = plan
         with self:
+            parts = components(plan, parallel=parallel)
             self.steps: dict[str, ArazzoStepOperator] = build_tasks(
                 plan,
+                [part for part in parts if part.steps or plan.root.outputs or outlets],
                 inputs=given,
                 connections=connections or {},
                 use_params=True,

@@ -9,7 +9,7 @@ from airflow.sdk import Asset, TaskGroup, XComArg
 
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
-from airflow_arazzo.operators.graph import task_names
+from airflow_arazzo.operators.graph import components, task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.tasks import (
     Declarations,
@@ -56,6 +56,13 @@ class ArazzoTaskGroup(TaskGroup):
     :param namespace: what tells this use of the workflow from others in the ledger; by default DAG
         id and group id. Give it the old one when you rename a DAG: under another name the same period is
         billed again.
+    :param parallel: whether steps that share no data and no declared order run side by side. A step then
+        follows only the steps that it names: whose outputs it reads anywhere, criteria and actions included,
+        and those in its ``dependsOn``. Values that merely are the same, such as an input that two steps send,
+        are no order. The document's order holds where it may matter: around steps that jump, end the workflow
+        or run another step before a retry, together with everything between them and their targets, and
+        around calls of workflows that depend on others; all before them comes first, all behind them later.
+        Where a step fails, what depends on it does not run, what does not may, and the run fails.
     :param ledger: whether requests that change something go through the ledger, which keeps them from
         having their effect twice. Without it, running a task again by hand sends its requests again.
     :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
@@ -81,6 +88,7 @@ class ArazzoTaskGroup(TaskGroup):
         probes: Mapping[str, Any] | None = None,
         identity: str = "",
         namespace: str = "",
+        parallel: bool = False,
         ledger: bool = True,
         outlets: Sequence[Asset] = (),
         **kwargs: Any,
@@ -108,6 +116,7 @@ class ArazzoTaskGroup(TaskGroup):
         with self:
             self.steps: dict[str, ArazzoStepOperator] = build_tasks(
                 plan,
+                components(plan, parallel=parallel),
                 inputs=inputs or {},
                 connections=connections or {},
                 use_params=False,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
-from airflow.sdk import Asset, TriggerRule
+from airflow.sdk import Asset, BaseOperator, TaskGroup, TriggerRule
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.docs import step_doc
 from airflow_arazzo.ledger.declare import declare
-from airflow_arazzo.operators.graph import Component, components, end_of, task_names
-from airflow_arazzo.operators.outputs import ArazzoOutputsOperator
+from airflow_arazzo.operators.graph import Component, end_of, task_names
+from airflow_arazzo.operators.outputs import ArazzoConclusionOperator, ArazzoOutputsOperator
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.plan.model import Plan, Step
+from airflow_arazzo.plan.model import Plan, Step, WorkflowCall
 
 Declarations = Mapping[str, Mapping[str, Any] | None]
 """What a deployment says of its services' idempotency; see :func:`airflow_arazzo.ledger.declare.declare`."""
@@ -69,6 +70,7 @@ def _unknown(argument: str, name: str, known: Mapping[str, Any]) -> str:
 
 def build_tasks(
     plan: Plan,
+    parts: Sequence[Component],
     *,
     inputs: Mapping[str, Any],
     connections: Mapping[str, str],
@@ -81,35 +83,75 @@ def build_tasks(
 ) -> dict[str, ArazzoStepOperator]:
     """Make the tasks of a workflow in the DAG or task group that is being built, and join them.
 
+    Steps of called workflows are in task groups with the names of the calling steps.
+
+    :param parts: the components; see :func:`~airflow_arazzo.operators.graph.components`.
     :return: tasks by name, each after those it can follow.
     """
-    by_id = {step.id: step for step in plan.root.steps}
+    groups = _Groups(plan)
     tasks: dict[str, ArazzoStepOperator] = {}
-    for part in components(plan):
-        tasks[part.name] = ArazzoStepOperator(
-            task_id=part.name,
-            plan=plan,
-            component=part,
-            inputs=inputs,
-            connections=connections,
-            use_params=use_params,
-            absent_text=absent_text,
-            publish_each=publish_each,
-            ledger=ledger,
-            identity=identity,
-            namespace=namespace,
-            doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps),
-            **_fixed(part),
-            **_display_name(part, by_id),
-        )
+    for part in parts:
+        by_id = {step.id: step for step in plan.workflows[part.workflow].steps}
+        kind = ArazzoStepOperator if part.steps else ArazzoConclusionOperator
+        with groups.of(part):
+            tasks[part.name] = kind(
+                task_id=part.name.rpartition(".")[2],
+                plan=plan,
+                component=part,
+                inputs=inputs,
+                connections=connections,
+                use_params=use_params,
+                absent_text=absent_text,
+                publish_each=publish_each,
+                ledger=ledger,
+                identity=identity,
+                namespace=namespace,
+                doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps) or _CONCLUSION,
+                **_fixed(part),
+                **_display_name(part, by_id),
+            )
         for way in part.upstream:
             tasks[way.task] >> tasks[part.name]
     return tasks
 
 
-def add_outputs_task(tasks: Mapping[str, ArazzoStepOperator]) -> ArazzoOutputsOperator | None:
-    """Put a task behind tasks of a workflow that can end in several places; None where it ends in one."""
+_CONCLUSION = "Outputs of the workflow, when all its steps have run."
+
+
+class _Groups:
+    """The task groups of called workflows, made as they are needed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._made: dict[str, TaskGroup] = {}
+
+    def of(self, part: Component) -> AbstractContextManager[Any]:
+        """The group of a component; the one under construction for steps of the outermost workflow."""
+        path = part.name.split(".")[:-1]
+        workflow = self._plan.root
+        group: AbstractContextManager[Any] = nullcontext()
+        parent: TaskGroup | None = None
+        for depth, (name, step_id) in enumerate(zip(path, part.calls, strict=True), 1):
+            step = next(step for step in workflow.steps if step.id == step_id)
+            assert isinstance(step.call, WorkflowCall)  # noqa: S101 - others are in no path of calls
+            workflow = self._plan.workflows[step.call.workflow]
+            full = ".".join(path[:depth])
+            if full not in self._made:
+                self._made[full] = TaskGroup(
+                    group_id=name,
+                    parent_group=parent,
+                    group_display_name=step.id if step.id != name else "",
+                    tooltip=step.description or workflow.summary,
+                )
+            group = parent = self._made[full]
+        return group
+
+
+def add_outputs_task(tasks: Mapping[str, ArazzoStepOperator]) -> BaseOperator | None:
+    """The task behind a workflow that can end in several places, made if need be; None if it ends in one."""
     parts = [task.component for task in tasks.values()]
+    if not parts[-1].steps:
+        return tasks[parts[-1].name]
     if not any(part.asks for part in parts):
         return None
     end = end_of(parts, task_names([*tasks, "outputs"])[-1])
@@ -123,7 +165,7 @@ def add_outputs_task(tasks: Mapping[str, ArazzoStepOperator]) -> ArazzoOutputsOp
 
 
 def set_outlets(
-    tasks: Mapping[str, ArazzoStepOperator], end: ArazzoOutputsOperator | None, outlets: Sequence[Asset]
+    tasks: Mapping[str, ArazzoStepOperator], end: BaseOperator | None, outlets: Sequence[Asset]
 ) -> None:
     """Let a workflow update assets: in the one task that succeeds only when the workflow has.
 
@@ -137,11 +179,13 @@ def _fixed(part: Component) -> dict[str, Any]:
     """Arguments that are not for ``default_args`` to choose: the way through the workflow hangs on them."""
     # Where ways meet or part, tasks upstream may be skipped; nowhere may they have failed.
     rule = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if part.asks else TriggerRule.ALL_SUCCESS
-    return {"trigger_rule": rule, "do_xcom_push": True, "multiple_outputs": False}
+    return {"trigger_rule": rule, "do_xcom_push": True, "multiple_outputs": not part.steps}
 
 
 def _display_name(part: Component, steps: Mapping[str, Step]) -> dict[str, Any]:
     """The step's own id where the task id had to differ from it, and what a loop consists of."""
     if part.is_loop:
         return {"task_display_name": "loop: " + ", ".join(part.steps)}
-    return {"task_display_name": part.steps[0]} if part.steps[0] != part.name else {}
+    if not part.steps or part.steps[0] == part.name.rpartition(".")[2]:
+        return {}
+    return {"task_display_name": part.steps[0]}

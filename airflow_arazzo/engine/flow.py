@@ -7,16 +7,18 @@ that begin and end inside others. Nothing here sends or judges anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from airflow_arazzo.engine import outcomes
 from airflow_arazzo.engine.deadline import first_late, too_late
 from airflow_arazzo.engine.inputs import InvalidInputs
 from airflow_arazzo.engine.journal import Event, Failure
 from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.engine.part import Part
 from airflow_arazzo.engine.scope import Exchange, RunScope
-from airflow_arazzo.engine.stack import Handed, Stack
+from airflow_arazzo.engine.stack import Handed, Returned, Stack
 from airflow_arazzo.engine.state import Done, Finished, Frame, Helper, Purpose, Retry
 from airflow_arazzo.expression.criteria import criteria_hold
 from airflow_arazzo.expression.evaluate import AbsentInText
@@ -30,25 +32,10 @@ LOOP_LIMIT = 24 * 3600.0
 """Seconds after which a run that still loops is given up."""
 
 
-@dataclass(frozen=True)
-class Returned:
-    """A workflow that a step called has ended; the step is to be judged by it.
-
-    :param exchange: its last one.
-    :param effect: whether a request was sent in it that must not be repeated, and not refused.
-    :param failure: None when it succeeded.
-    """
-
-    outputs: dict[str, Any]
-    exchange: Exchange | None
-    effect: bool
-    failure: Failure | None
-
-
 class Flow:
     """Moves a run from step to step.
 
-    :param within: steps of the outermost workflow that are to run; all when None.
+    :param part: what of the run is to be seen through.
     :param clock: the time in seconds since the epoch.
     :param loop_pause: seconds between two visits of a step where nothing names a delay.
     :param keyed: whether requests carry an idempotency key where the service honours one.
@@ -59,7 +46,7 @@ class Flow:
         stack: Stack,
         *,
         clock: Callable[[], float],
-        within: frozenset[str] | None,
+        part: Part,
         loop_pause: float,
         keyed: bool = False,
     ) -> None:
@@ -68,7 +55,7 @@ class Flow:
         self._stack = stack
         self._state = stack.state
         self._clock = clock
-        self._within = within
+        self._part = part
         self._loop_pause = loop_pause
         self._keyed = keyed
 
@@ -173,7 +160,7 @@ class Flow:
                 if self._retry(step, index, failure, exchange, scope, outputs):
                     return
                 continue
-            if failure.fate == "unknown" and not outcomes.may_resend(step):
+            if failure.fate == "unknown" and not (failure.repeatable or outcomes.may_resend(step)):
                 break  # what may have been billed must not be billed another way
             frame.retry = None
             named = f"failure action {action.name or action.type!r}: {_described(action)}"
@@ -257,12 +244,10 @@ class Flow:
     # --- moving on -------------------------------------------------------------------------------
 
     def _go_to(self, step_id: str) -> None:
-        frame = self._stack.frame
-        within = self._within if self._stack.is_outermost and frame.origin is None else None
-        if within is not None and step_id not in within:
-            self._state.done = Done("left", next_step=step_id)
+        if self._part.holds(step_id):
+            self._stack.frame.step = step_id
         else:
-            frame.step = step_id
+            self._state.done = Done("left", next_step=self._part.position(step_id))
 
     def _jump(self, step: Step, action: Action, exchange: Exchange | None, scope: RunScope) -> None:
         """A ``goto``: to a step of this workflow, or one-way to another workflow."""
@@ -344,7 +329,7 @@ class Flow:
     def _end(self, failure: Failure | None, exchange: Exchange | None, ended_by: str = "") -> None:
         """End the innermost workflow, and go on with the one around it."""
         stack, frame = self._stack, self._stack.frame
-        partial = stack.is_outermost and self._within is not None and frame.origin is None
+        partial = stack.is_outermost and not self._part.is_whole and frame.origin is None
         outputs: dict[str, Any] = {}
         if failure is None and not partial:
             try:
@@ -356,7 +341,8 @@ class Flow:
             self._state.done = Done(status, outputs, failure, ended_by=ended_by)
             return
         if failure is not None and frame.step and outcomes.may_resend(stack.step()):
-            failure = outcomes.without_doubt(failure)
+            failure = msgspec.structs.replace(failure, repeatable=True)
+        self._part.note_end()
         self._state.frames.pop()
         stack.frame.effect |= frame.effect
         if failure is None:

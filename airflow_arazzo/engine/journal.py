@@ -16,6 +16,8 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     :param hint: what to do about it.
     :param fate: what is known of the request: that it had no effect (``not-sent``), that the service
         refused it (``refused``), that it took effect (``effect``), or nothing (``unknown``).
+    :param repeatable: of an unknown fate inside a called workflow: whether the request may be sent again
+        whatever became of it.
     :param status: the response's status code, if there was a response.
     :param retry_after: seconds that the service asks to wait before the next request; None when it does not.
     """
@@ -27,6 +29,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     fate: Literal["", "not-sent", "refused", "effect", "unknown"] = ""
     status: int | None = None
     retry_after: float | None = None
+    repeatable: bool = False
 
     def __str__(self) -> str:
         where = f"step {self.step!r}: " if self.step else ""

@@ -14,13 +14,14 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_arazzo.engine import outcomes
-from airflow_arazzo.engine.flow import LOOP_LIMIT, LOOP_PAUSE, Flow, Returned
+from airflow_arazzo.engine.flow import LOOP_LIMIT, LOOP_PAUSE, Flow
 from airflow_arazzo.engine.journal import Event, Failure, StepRecord
 from airflow_arazzo.engine.messages import Request, RequestError, Response, TransportError
+from airflow_arazzo.engine.part import Part
 from airflow_arazzo.engine.request import build_request
 from airflow_arazzo.engine.scope import Exchange, RunScope
-from airflow_arazzo.engine.stack import Stack
-from airflow_arazzo.engine.state import Done, State, begin
+from airflow_arazzo.engine.stack import Returned, Stack
+from airflow_arazzo.engine.state import Done, Frame, State, begin
 from airflow_arazzo.expression.criteria import Verdict, criteria_hold
 from airflow_arazzo.expression.evaluate import AbsentInText, evaluate
 from airflow_arazzo.expression.jsonvalue import to_text
@@ -75,7 +76,8 @@ class Machine:
     :param state: where the run stands; changed in place.
     :param clock: the time in seconds since the epoch.
     :param secrets: values of secret inputs, by workflow key and input name. Never part of the state.
-    :param within: steps of the outermost workflow that this machine runs; all when None.
+    :param within: steps that this machine runs, of the workflow that ``calls`` lead to; all when None.
+    :param calls: ids of the steps that call that workflow, outermost first; none for the outermost workflow.
     :param loop_pause: seconds between two visits of a step where nothing names a delay.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
     :param ledger: whether requests go through a ledger, which knows by path and visit what took effect and
@@ -91,6 +93,7 @@ class Machine:
         clock: Callable[[], float],
         secrets: Mapping[tuple[str, str], str] | None = None,
         within: frozenset[str] | None = None,
+        calls: tuple[str, ...] = (),
         loop_pause: float = LOOP_PAUSE,
         absent_text: Literal["fail", "empty"] = "fail",
         ledger: bool = False,
@@ -100,9 +103,10 @@ class Machine:
         self.records: list[StepRecord] = []
         self._clock = clock
         self._absent_text = absent_text
+        self._part = Part(state, within, calls)
         self._ledger = ledger
         self._stack = Stack(plan, state, secrets or {}, absent_text)
-        self._flow = Flow(self._stack, clock=clock, within=within, loop_pause=loop_pause, keyed=ledger)
+        self._flow = Flow(self._stack, clock=clock, part=self._part, loop_pause=loop_pause, keyed=ledger)
         self._sent: Send | None = None
         self._tokens: dict[str, None] = {}
 
@@ -110,6 +114,10 @@ class Machine:
     def events(self) -> list[Event]:
         """What is worth a line in the log, so far."""
         return self._flow.events
+
+    def activations(self) -> list[Frame]:
+        """The workflows around the steps that this machine runs; see :meth:`Part.activations`."""
+        return self._part.activations()
 
     def next(self) -> Command:
         """The next command.

@@ -118,12 +118,6 @@ def interrupted(step: Step, failure: Failure, *, keyed: bool) -> Failure:
     return Failure(OUTCOME_UNKNOWN, message, failure.step, _LOOK_IT_UP, fate="unknown")
 
 
-def without_doubt(failure: Failure) -> Failure:
-    """The failure of a step whose request may be repeated: whether it had an effect does not matter."""
-    doubtful = failure.fate == "unknown" and failure.code not in FINAL
-    return msgspec.structs.replace(failure, fate="") if doubtful else failure
-
-
 def ended(failure: Failure, ended_by: str) -> Failure:
     """The failure with the name of the action that ended the workflow."""
     if not ended_by:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_arazzo.engine.inputs import prepare_inputs
+from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.scope import Exchange, RunScope
 from airflow_arazzo.engine.state import Frame, Origin, Purpose, Retry, State
 from airflow_arazzo.expression.evaluate import evaluate
@@ -15,6 +17,21 @@ from airflow_arazzo.plan.model import Plan, Step, Workflow
 
 Handed = dict[str, tuple[str, str]]
 """Secret inputs by name: the workflow key and input name under which the machine holds the value."""
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A workflow that a step called has ended; the step is to be judged by it.
+
+    :param exchange: its last one.
+    :param effect: whether a request was sent in it that must not be repeated, and not refused.
+    :param failure: None when it succeeded.
+    """
+
+    outputs: dict[str, Any]
+    exchange: Exchange | None
+    effect: bool
+    failure: Failure | None
 
 
 class Stack:

@@ -33,7 +33,8 @@ class Done(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :param status: ``left`` when what comes next is not among the steps that the machine was to run.
     :param outputs: outputs of the workflow; none where it was run in part only.
-    :param next_step: the step to go on with, for ``left``.
+    :param next_step: the step to go on with, for ``left``, with the steps that call its workflow before it:
+        ``call/step``.
     :param ended_by: name of the action that ended the workflow, or an empty text.
     """
 

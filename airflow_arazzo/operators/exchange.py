@@ -30,14 +30,15 @@ NEXT_STEP = "next_step"
 OUTPUTS = "return_value"
 """XCom key of a task's outputs: of its step by name, of a loop's steps by step id."""
 
-GUEST_OUTPUTS = "retry_outputs"
-"""XCom key of outputs, by step id, of steps of other tasks that a task ran again before a retry."""
+OTHER_OUTPUTS = "step_outputs"
+"""XCom key of outputs, by position, of steps that are not a task's own: steps that it ran again before a
+retry, and steps whose called workflow has ended in it."""
 
 FINISHED = "finished_workflows"
 """XCom key of workflows that finished inside a task, encrypted: inputs and outputs by workflow key."""
 
 
-RESERVED = frozenset({WORKFLOW_OUTPUTS, NEXT_STEP, OUTPUTS, GUEST_OUTPUTS, FINISHED})
+RESERVED = frozenset({WORKFLOW_OUTPUTS, NEXT_STEP, OUTPUTS, OTHER_OUTPUTS, FINISHED})
 """XCom keys that mean something here, so that no output of a workflow is published under its own name."""
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_arazzo.expression.model import Expression
-from airflow_arazzo.plan.analysis import (
-    all_expressions,
-    operation_calls,
-    request_expressions,
-    result_expressions,
-)
+from airflow_arazzo.operators.layout import Draft
+from airflow_arazzo.plan.analysis import action_expressions, all_expressions, operation_calls
 from airflow_arazzo.plan.flow import uncertain_dependencies
 from airflow_arazzo.plan.model import SAFE_METHODS, OperationCall, Plan, Step, Workflow, WorkflowCall
+from airflow_arazzo.plan.parallel import step_expressions
 from airflow_arazzo.plan.templates import expressions
 
 
@@ -22,15 +19,20 @@ class Read:
     """A step whose outputs are read.
 
     :param tasks: names of the tasks that may have run it, in order: its own, and others that ran it again
-        before a retry. The last one that succeeded counts.
-    :param home: its own task; empty when it runs before retries only.
+        before a retry, or those in which the workflow that it calls can have ended. The last one that
+        succeeded counts.
+    :param home: its own task; empty when it has none.
     :param by_step: whether that task, a loop, keeps outputs by step id.
+    :param level: of its workflow, the outermost being 0.
+    :param called: whether it calls a workflow whose steps have tasks of their own.
     """
 
     step: str
     tasks: tuple[str, ...]
     home: str
     by_step: bool
+    level: int = 0
+    called: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,33 +62,19 @@ class Needs:
     encrypts: bool = False
 
 
-def needs_of(plan: Plan, groups: Mapping[str, Sequence[str]], *, ends: Collection[str]) -> dict[str, Needs]:
+def needs_of(
+    plan: Plan, drafts: Sequence[Draft], before: Mapping[str, frozenset[str]] | None = None
+) -> dict[str, Needs]:
     """The needs of every component.
 
-    :param groups: steps by component name, in an order in which each comes after those it can follow.
-    :param ends: components in which the workflow can end.
+    :param drafts: of the components, each after those it can follow.
+    :param before: by name, the components that can have run before; all that come earlier when None.
     """
-    names = list(groups)
-    members = {name: _members(plan, name == names[0], groups[name]) for name in names}
+    members = {each.name: _Members.of(plan, each) for each in drafts}
     found: dict[str, Needs] = {}
-    doubtful = uncertain_dependencies(plan.root.steps)
-    for index, name in enumerate(names):
-        each = members[name]
-        earlier = names[:index]
-        outputs = plan.root.outputs if name in ends else {}
-        used = [*each.expressions(), *all_expressions((), outputs)]
-        recalling = bool(each.inner) or any(expression.root == "workflows" for expression in used)
-        wanted = [e.scope for e in used if e.root == "steps"]
-        wanted += [other for step in (*each.own, *each.guests) for other in doubtful.get(step.id, ())]
-        found[name] = Needs(
-            reads=tuple(_reads(wanted, groups[name], earlier, groups, members)),
-            guests=tuple(step.id for step in each.guests),
-            inner=tuple(workflow for workflow in each.inner),
-            recalls=tuple(n for n in earlier if members[n].inner) if recalling else (),
-            sources=each.sources(plan.root, used),
-            only_safe=all(_is_safe(step) for step in each.all_steps()),
-            waits=each.waits(),
-        )
+    for index, draft in enumerate(drafts):
+        earlier = [each for each in drafts[:index] if before is None or each.name in before[draft.name]]
+        found[draft.name] = members[draft.name].needs(earlier, members)
     recalled = {task for needs in found.values() for task in needs.recalls}
     return {
         name: replace(
@@ -100,60 +88,145 @@ def needs_of(plan: Plan, groups: Mapping[str, Sequence[str]], *, ends: Collectio
 
 @dataclass(frozen=True)
 class _Members:
-    """Everything that can run in a component: its own steps, guests, and workflows inside."""
+    """Everything that can run in a component: its own steps, guests, and workflows inside.
 
+    :param levels: the workflows around its steps, the outermost first, their own last.
+    :param callers: the steps that call all but the first of these.
+    """
+
+    plan: Plan
+    draft: Draft
+    levels: tuple[Workflow, ...]
+    callers: tuple[Step, ...]
     own: tuple[Step, ...]
     guests: tuple[Step, ...]
     inner: Mapping[str, Workflow]
 
-    def all_steps(self) -> Iterator[Step]:
+    @classmethod
+    def of(cls, plan: Plan, draft: Draft) -> _Members:
+        levels, callers = [plan.root], []
+        for name in draft.calls:
+            caller = next(step for step in levels[-1].steps if step.id == name)
+            callers.append(caller)
+            if isinstance(caller.call, WorkflowCall):
+                levels.append(plan.workflows[caller.call.workflow])
+        by_id = {step.id: step for step in levels[-1].steps}
+        own = tuple(by_id[name] for name in draft.steps)
+        retries = [a.step for step in own for a in step.on_failure if a.type == "retry" and a.step]
+        guests = [n for n in dict.fromkeys(retries) if n in by_id and n not in draft.steps]
+        inner: dict[str, Workflow] = {}
+        waiting = [key for level in sorted(draft.begins) for key in levels[level].depends_on]
+        waiting += [*_begun(own), *_begun([by_id[name] for name in guests], calls_only=True)]
+        while waiting:
+            key = waiting.pop()
+            if key not in inner:
+                inner[key] = plan.workflows[key]
+                waiting += [*inner[key].depends_on, *_begun(inner[key].steps)]
+        return cls(
+            plan, draft, tuple(levels), tuple(callers), own, tuple(by_id[name] for name in guests), inner
+        )
+
+    def needs(self, earlier: Sequence[Draft], members: Mapping[str, _Members]) -> Needs:
+        """What it needs, but for what other components need of it."""
+        used = [list(self._expressions(level)) for level in range(len(self.levels))]
+        recalling = bool(self.inner) or any(e.root == "workflows" for each in used for e in each)
+        finishing = [each.name for each in earlier if members[each.name].finishes()]
+        reads = [
+            read
+            for level, each in enumerate(used)
+            for name in dict.fromkeys([e.scope for e in each if e.root == "steps"] + self._doubtful(level))
+            if (read := self._read(name, level, earlier, members)) is not None
+        ]
+        return Needs(
+            reads=tuple(reads),
+            guests=tuple(step.id for step in self.guests),
+            inner=tuple(self.inner),
+            recalls=tuple(finishing) if recalling else (),
+            sources=self._sources(used),
+            only_safe=all(_is_safe(step) for step in self._all_steps()),
+            waits=self._waits(),
+        )
+
+    def finishes(self) -> bool:
+        """Whether a workflow can finish in it that others can name."""
+        return bool(self.inner) or any(level > 0 for level in self.draft.ends)
+
+    def has_secret_outputs(self) -> bool:
+        ended = [self.callers[level - 1] for level in self.draft.ends if level > 0]
+        return any(step.secret_outputs for step in (*self.own, *self.guests, *ended))
+
+    def _all_steps(self) -> Iterator[Step]:
         yield from self.own
         yield from self.guests
         for workflow in self.inner.values():
             yield from workflow.steps
 
-    def expressions(self) -> Iterator[Expression]:
-        """Expressions that are evaluated in the outermost workflow."""
-        for step in (*self.own, *self.guests):
-            yield from request_expressions(step)
-            yield from result_expressions(step)
-            body = step.call.body if isinstance(step.call, OperationCall) else None
-            for encoding in body.encoding.values() if body else ():
-                for template in encoding.headers.values():
-                    yield from expressions(template)
+    def _expressions(self, level: int) -> Iterator[Expression]:
+        """Expressions that are evaluated in one of the workflows around its steps."""
+        if level in self.draft.ends:
+            yield from all_expressions((), self.levels[level].outputs)
+        if level == len(self.callers):
+            for step in (*self.own, *self.guests):
+                yield from step_expressions(step)
+            return
+        caller = self.callers[level]
+        if level + 1 in self.draft.ends:
+            yield from step_expressions(caller)
+            return
+        if isinstance(caller.call, WorkflowCall):
+            for _, template in caller.call.inputs:
+                yield from expressions(template)
+        for action in caller.on_failure:
+            yield from action_expressions(action)
 
-    def sources(self, root: Workflow, used: Sequence[Expression]) -> tuple[str, ...]:
+    def _doubtful(self, level: int) -> list[str]:
+        """Steps that may not have run, and without which steps of it do not."""
+        if level < len(self.callers):
+            begun = [self.callers[level]] if level + 1 in self.draft.begins else []
+        else:
+            begun = [*self.own, *self.guests]
+        if not any(step.depends_on for step in begun):
+            return []
+        doubtful = uncertain_dependencies(self.levels[level].steps)
+        return [name for step in begun for name in doubtful.get(step.id, ())]
+
+    def _read(
+        self, step: str, level: int, earlier: Sequence[Draft], members: Mapping[str, _Members]
+    ) -> Read | None:
+        """How the outputs of a step are read; None for its own steps, and where nobody can have run it."""
+        calls = self.draft.calls[:level]
+        if step in (self.draft.calls[level : level + 1] or self.draft.steps):
+            return None
+        beside = [each for each in earlier if each.calls == calls]
+        inside = [each for each in earlier if each.calls[: level + 1] == (*calls, step)]
+        homes = [each for each in beside if step in each.steps]
+        guests = [each for each in beside if any(g.id == step for g in members[each.name].guests)]
+        if inside:
+            ended = tuple(each.name for each in inside if level + 1 in each.answers)
+            return Read(step, ended, "", by_step=False, level=level, called=True)
+        tasks = tuple(each.name for each in beside if each in homes or each in guests)
+        if not tasks:
+            return None
+        home = homes[0] if homes else None
+        return Read(
+            step, tasks, home.name if home else "", by_step=bool(home and len(home.steps) > 1), level=level
+        )
+
+    def _sources(self, used: Sequence[Sequence[Expression]]) -> tuple[str, ...]:
         """Sources of the operations, and those whose connections hold the secret inputs that are used."""
-        found = [call.source for step in self.all_steps() for call in operation_calls(step)]
-        inputs = {expression.name for expression in used if expression.root == "inputs"}
-        # Workflows inside get inputs of the same name handed over, secret ones too.
-        found += [c.source for name, c in root.credentials.items() if name in inputs or self.inner]
+        found = [call.source for step in self._all_steps() for call in operation_calls(step)]
+        for workflow, each in zip(self.levels, used, strict=True):
+            inputs = {expression.name for expression in each if expression.root == "inputs"}
+            # Workflows inside get inputs of the same name handed over, secret ones too.
+            found += [c.source for name, c in workflow.credentials.items() if name in inputs or self.inner]
         found += [c.source for workflow in self.inner.values() for c in workflow.credentials.values()]
         return tuple(dict.fromkeys(source for source in found if source))
 
-    def waits(self) -> bool:
+    def _waits(self) -> bool:
         """Whether there are retries or loops in it; jumps that lead out of it never wait."""
         names = {step.id for step in self.own}
         actions = [a for step in self.own for a in (*step.on_success, *step.on_failure)]
         return bool(self.inner) or any(a.type == "retry" or a.step in names for a in actions)
-
-    def has_secret_outputs(self) -> bool:
-        return any(step.secret_outputs for step in (*self.own, *self.guests))
-
-
-def _members(plan: Plan, is_first: bool, steps: Sequence[str]) -> _Members:
-    by_id = {step.id: step for step in plan.root.steps}
-    own = tuple(by_id[name] for name in steps)
-    retries = [a.step for step in own for a in step.on_failure if a.type == "retry" and a.step]
-    guests = tuple(by_id[name] for name in dict.fromkeys(retries) if name in by_id and name not in steps)
-    inner: dict[str, Workflow] = {}
-    waiting = [*(plan.root.depends_on if is_first else ()), *_begun(own), *_begun(guests, calls_only=True)]
-    while waiting:
-        key = waiting.pop()
-        if key not in inner:
-            inner[key] = plan.workflows[key]
-            waiting += [*inner[key].depends_on, *_begun(inner[key].steps)]
-    return _Members(own, guests, inner)
 
 
 def _begun(steps: Sequence[Step], *, calls_only: bool = False) -> Iterator[str]:
@@ -164,25 +237,6 @@ def _begun(steps: Sequence[Step], *, calls_only: bool = False) -> Iterator[str]:
         for action in () if calls_only else (*step.on_success, *step.on_failure):
             if action.workflow:
                 yield action.workflow
-
-
-def _reads(
-    wanted: Sequence[str],
-    own: Sequence[str],
-    earlier: Sequence[str],
-    groups: Mapping[str, Sequence[str]],
-    members: Mapping[str, _Members],
-) -> Iterator[Read]:
-    """Steps of other components whose outputs are wanted, and who may have run them."""
-    for step in dict.fromkeys(name for name in wanted if name not in own):
-        tasks = tuple(
-            name
-            for name in earlier
-            if step in groups[name] or any(guest.id == step for guest in members[name].guests)
-        )
-        if tasks:
-            home = next((name for name in groups if step in groups[name]), "")
-            yield Read(step, tasks, home, by_step=len(groups.get(home, ())) > 1)
 
 
 def _is_safe(step: Step) -> bool:

@@ -1,14 +1,18 @@
-"""The task behind a task group whose workflow can end in several places."""
+"""The tasks behind a workflow that can end in several places, or whose steps run side by side."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from airflow_arazzo.engine.inputs import InvalidInputs
 from airflow_arazzo.operators.assets import tell_assets
+from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
+from airflow_arazzo.operators.step import ArazzoStepOperator
+from airflow_arazzo.operators.story import Story
 from airflow_arazzo.operators.upstream import Upstream
 
 
@@ -39,5 +43,28 @@ class ArazzoOutputsOperator(BaseOperator):
         if upstream.chosen_step() is None:
             raise AirflowSkipException("The workflow has not ended.")
         outputs = upstream.workflow_outputs() or {}
+        tell_assets(context, self.outlets, outputs)
+        return outputs
+
+
+class ArazzoConclusionOperator(ArazzoStepOperator):
+    """Works out the outputs of a workflow whose steps ran side by side, when all have run.
+
+    Its arguments are those of :class:`~airflow_arazzo.operators.step.ArazzoStepOperator`, with a component
+    without steps.
+    """
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Evaluate the workflow's outputs.
+
+        :return: the workflow's outputs by name, as XCom keeps them.
+        :raises AirflowFailException: when one cannot be had.
+        """
+        upstream = Upstream(context["ti"], self.component, self._prefix())
+        try:
+            state = self._fresh_state(context, self.plan.root.steps[0].id, upstream, {})
+        except (InvalidInputs, NoEncryption) as error:
+            raise AirflowFailException(str(error)) from None
+        outputs = self._publish_workflow_outputs(context["ti"], state, Story(self.log))
         tell_assets(context, self.outlets, outputs)
         return outputs

@@ -19,13 +19,14 @@ from airflow.sdk.exceptions import (
 from airflow.sdk.log import mask_secret
 
 from airflow_arazzo.engine.connection import Connection
+from airflow_arazzo.engine.entry import enter
 from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
 from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.machine import Done, Machine, Wait, begin, workflow_outputs
 from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.preflight import CannotRun, check_requests
 from airflow_arazzo.engine.run import Exchange, check_credentials, drive, secret_inputs
-from airflow_arazzo.engine.state import State
+from airflow_arazzo.engine.state import Frame, State
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.hooks.arazzo import ArazzoHook
@@ -39,6 +40,7 @@ from airflow_arazzo.operators.effects import RUN_KEY, RunKey, identity_of, open_
 from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.inputs import given_inputs
+from airflow_arazzo.operators.layout import label
 from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
@@ -142,13 +144,12 @@ class ArazzoStepOperator(BaseOperator):
         :raises AirflowException: when the step failed and repeating it is safe.
         :raises AirflowRescheduleException: when there is a longer wait.
         """
-        prefix = self.task_id[: len(self.task_id) - len(self.component.name)]
-        upstream = Upstream(context["ti"], self.component, prefix)
+        upstream = Upstream(context["ti"], self.component, self._prefix())
         start = upstream.chosen_step()
         if start is None:
             raise AirflowSkipException("The workflow took another way.")
         story = Story(self.log)
-        story.begin(self.plan.root, self.component.steps, start)
+        self._begin(story, start)
         try:
             machine, connections = self._machine(context, start, upstream, story)
         except (InvalidInputs, NotSent, CannotRun, NoEncryption, AirflowNotFoundException) as error:
@@ -170,8 +171,8 @@ class ArazzoStepOperator(BaseOperator):
     ) -> tuple[Machine, dict[str, Connection]]:
         """The machine, at the step to begin with or where it was before it gave its slot back."""
         needs = self.component.needs
-        is_first = start == self.plan.root.steps[0].id
-        sources = list(self.plan.sources) if is_first else list(needs.sources)
+        opens = self.component.opens
+        sources = list(self.plan.sources) if opens else list(needs.sources)
         connections = {name: ArazzoHook(self.connections.get(name, name)).settings() for name in sources}
         for connection in connections.values():
             story.hide(connection.secret_values())
@@ -182,8 +183,8 @@ class ArazzoStepOperator(BaseOperator):
             exchange.check_encryption()
         state = Pause(context).load(self.plan) if self._may_pause() else None
         if state is None:
-            state = self._fresh_state(context, start, upstream)
-            if is_first:
+            state = self._fresh_state(context, start, upstream, secrets)
+            if opens:
                 check_requests(self.plan, state.frames[0].inputs, secrets, absent_text=self.absent_text)
         machine = Machine(
             self.plan,
@@ -191,22 +192,32 @@ class ArazzoStepOperator(BaseOperator):
             clock=time.time,
             secrets=secrets,
             within=frozenset(self.component.steps),
+            calls=self.component.calls,
             absent_text=self.absent_text,
             ledger=self.ledger,
         )
         story.hide(machine.secret_values())
         return machine, connections
 
-    def _fresh_state(self, context: Any, start: str, upstream: Upstream) -> State:
+    def _begin(self, story: Story, start: str) -> None:
+        """Tell what the task does."""
+        part, position = self.component, self.component.position(start)
+        workflow = self.plan.workflows[part.workflow]
+        step = position[-1] if len(position) > len(part.calls) else workflow.steps[0].id
+        story.begin(workflow, part.steps, step)
+
+    def _fresh_state(
+        self, context: Any, start: str, upstream: Upstream, secrets: Mapping[tuple[str, str], str]
+    ) -> State:
         given = given_inputs(
             self.plan.root, context, self.inputs, list(self.dag.params), use_params=self.use_params
         )
         prepared = prepare_inputs(self.plan.root, given, null_is_absent=True)
         state = begin(self.plan, prepared, now=time.time())
-        # Without a step the machine begins with the workflows that this one depends on.
-        state.frames[0].step = "" if start == self.plan.root.steps[0].id else start
-        state.frames[0].outputs.update(upstream.outputs())
         state.finished.update(upstream.finished())
+        # Without a step the machine begins with the workflows that this one depends on.
+        position = ("",) if start == self.plan.root.steps[0].id else self.component.position(start)
+        enter(self.plan, state, position, upstream.outputs(), secrets, self.absent_text)
         return state
 
     # --- running ---------------------------------------------------------------------------------
@@ -250,7 +261,7 @@ class ArazzoStepOperator(BaseOperator):
         )
 
     def _identity(self, context: Any) -> Identity:
-        group = self.task_id[: len(self.task_id) - len(self.component.name)].rstrip(".")
+        group = self._prefix().rstrip(".")
         namespace = self.namespace or (f"{self.dag_id}.{group}" if group else self.dag_id)
         return identity_of(context, namespace, self.identity, self._stated_period(context))
 
@@ -260,6 +271,10 @@ class ArazzoStepOperator(BaseOperator):
             return stated_period(context, self.dag) if self.uses_period else None
         except NoPeriod as error:
             raise AirflowFailException(f"Nothing was sent. {error}") from None
+
+    def _prefix(self) -> str:
+        """What task groups around the workflow put before task ids, dot included."""
+        return self.task_id[: len(self.task_id) - len(self.component.name)]
 
     def _may_pause(self) -> bool:
         """Whether the task may have given its slot back: it waits, or the ledger told it to come later."""
@@ -276,21 +291,22 @@ class ArazzoStepOperator(BaseOperator):
     def _finish(self, context: Any, machine: Machine, done: Done, story: Story) -> dict[str, Any]:
         if done.status == "failed":
             self._fail(done.failure or Failure("failed", "the step failed"), done.ended_by, story)
-        ti = context["ti"]
-        state = machine.state
-        outputs = self._outputs(state, story)
-        if done.status == "succeeded":
-            tell_assets(context, self.outlets, self._publish_workflow_outputs(ti, state, story))
-        guests = self._step_outputs(state, self.component.needs.guests, story)
-        if guests:
-            ti.xcom_push(exchange.GUEST_OUTPUTS, guests)
-        if self.component.needs.recalled:
-            ti.xcom_push(exchange.FINISHED, exchange.finished_to_xcom(state.finished))
-        if self.component.tells:
+        ti, part = context["ti"], self.component
+        frames = machine.activations()
+        outputs = self._outputs(frames, story)
+        if part.ends and done.status == "succeeded":
+            published = self._publish_workflow_outputs(ti, machine.state, story)
+            tell_assets(context, self.outlets, published)
+        others = self._other_outputs(frames, story)
+        if others or part.answers:
+            ti.xcom_push(exchange.OTHER_OUTPUTS, others)
+        if part.needs.recalled:
+            ti.xcom_push(exchange.FINISHED, exchange.finished_to_xcom(machine.state.finished))
+        if part.tells:
             ti.xcom_push(exchange.NEXT_STEP, done.next_step)
         if self._may_pause():
             Pause(context).forget()
-        story.end(outputs, done.next_step if done.status == "left" else "")
+        story.end(outputs, done.next_step if done.status == "left" and not part.beside else "")
         return outputs
 
     def _publish_workflow_outputs(self, ti: Any, state: State, story: Story) -> dict[str, Any]:
@@ -316,18 +332,32 @@ class ArazzoStepOperator(BaseOperator):
                 ti.xcom_push(name, published[name])
         return published
 
-    def _outputs(self, state: State, story: Story) -> dict[str, Any]:
+    def _outputs(self, frames: Sequence[Frame], story: Story) -> dict[str, Any]:
         """What the task returns: outputs of its step, or of its steps by id."""
-        found = self._step_outputs(state, self.component.steps, story)
-        return found if self.component.is_loop else found.get(self.component.steps[0], {})
+        part = self.component
+        found = self._step_outputs(frames, len(part.calls), part.steps, story)
+        return found if part.is_loop else found.get(part.steps[0], {})
 
-    def _step_outputs(self, state: State, names: Sequence[str], story: Story) -> dict[str, Any]:
-        """Outputs of steps by id, for XCom; of those that ran."""
-        frame = state.frames[0]
-        kept = frame.outputs if frame.origin is None else {}
+    def _other_outputs(self, frames: Sequence[Frame], story: Story) -> dict[str, Any]:
+        """Outputs of steps that are not its own, by position."""
+        calls = self.component.calls
+        found: dict[str, Any] = {}
+        for level in range(len(calls) + 1):
+            names = calls[level : level + 1] or self.component.needs.guests
+            for name, outputs in self._step_outputs(frames, level, names, story).items():
+                found[label((*calls[:level], name))] = outputs
+        return found
+
+    def _step_outputs(
+        self, frames: Sequence[Frame], level: int, names: Sequence[str], story: Story
+    ) -> dict[str, Any]:
+        """Outputs of steps of one of the workflows, by id, for XCom; of those that ran."""
+        if level >= len(frames) or frames[level].origin is not None:
+            return {}
+        kept = frames[level].outputs
         return {
             step.id: exchange.outputs_to_xcom(kept[step.id], step.secret_outputs, story.hidden)
-            for step in self.plan.root.steps
+            for step in self.plan.workflows[frames[level].workflow].steps
             if step.id in names and step.id in kept
         }
 

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_arazzo.engine.state import Finished
 from airflow_arazzo.operators import exchange
 from airflow_arazzo.operators.graph import Component, Undecided, led_to
+from airflow_arazzo.operators.layout import label
 from airflow_arazzo.operators.needs import Read
 
 
@@ -48,36 +49,46 @@ class Upstream:
                 f"{exchange.NEXT_STEP!r} to it: the id of the step that follows, an empty text at the end."
             ) from None
 
-    def outputs(self) -> dict[str, dict[str, Any]]:
+    def outputs(self) -> list[dict[str, dict[str, Any]]]:
         """Outputs of the steps that the component reads, by step id; of those that ran.
 
+        :return: one such object for each workflow around the component's steps, the outermost first.
         :raises AirflowFailException: when a task upstream has succeeded and has no outputs, not even empty
             ones: what is read from it would silently be left out of requests.
         """
-        found: dict[str, dict[str, Any]] = {}
+        found: list[dict[str, dict[str, Any]]] = [{} for _ in range(len(self._component.calls) + 1)]
         for read in self._component.needs.reads:
             for task in read.tasks:
                 if self._succeeded(task):
-                    outputs = self._own(read, task) if task == read.home else self._guest(read, task)
-                    found.update({read.step: outputs} if outputs is not None else {})
+                    outputs = self._own(read, task) if task == read.home else self._other(read, task)
+                    found[read.level].update({read.step: outputs} if outputs is not None else {})
         return found
 
     def _own(self, read: Read, task: str) -> dict[str, Any] | None:
         """Outputs of a step from its own task; None when its loop went round it."""
-        pulled = self._pull(task, exchange.OUTPUTS)
+        outputs = self._outputs_of(task, exchange.OUTPUTS, read)
+        return outputs.get(read.step) if read.by_step else outputs
+
+    def _other(self, read: Read, task: str) -> dict[str, Any] | None:
+        """Outputs of a step from a task of others: one that ran it again before a retry, or in which the
+        workflow that it calls has ended. None when neither happened there.
+        """
+        name = label((*self._component.calls[: read.level], read.step))
+        if read.called:
+            return self._outputs_of(task, exchange.OTHER_OUTPUTS, read).get(name)
+        outputs: dict[str, Any] = exchange.from_xcom(self._pull(task, exchange.OTHER_OUTPUTS)) or {}
+        return outputs.get(name)
+
+    def _outputs_of(self, task: str, key: str, read: Read) -> dict[str, Any]:
+        pulled = self._pull(task, key)
         if pulled is None:
             raise AirflowFailException(
                 f"Nothing was sent. Task {self._prefix + task!r} counts as successful and has no outputs, as "
-                f"when it was marked by hand. Clear it, or add the XCom {exchange.OUTPUTS!r} to it: an "
-                f"object with the outputs of step {read.step!r}."
+                f"when it was marked by hand. Clear it, or add the XCom {key!r} to it: an object with the "
+                f"outputs of step {read.step!r}."
             )
         outputs: dict[str, Any] = exchange.from_xcom(pulled)
-        return outputs.get(read.step) if read.by_step else outputs
-
-    def _guest(self, read: Read, task: str) -> dict[str, Any] | None:
-        """Outputs of a step from a task that ran it again before a retry; None when it did not."""
-        outputs: dict[str, Any] = exchange.from_xcom(self._pull(task, exchange.GUEST_OUTPUTS)) or {}
-        return outputs.get(read.step)
+        return outputs
 
     def workflow_outputs(self) -> Any:
         """Outputs of the workflow from the task in which it has ended, as XCom keeps them."""

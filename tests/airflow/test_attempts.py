@@ -88,7 +88,7 @@ def test_calls_and_dependencies_count(workflow_dag: Any) -> None:
         ledger=False,
         default_args={"retries": 3},
     )
-    assert retries(dag) == {"a": 3, "call": 3, "pay": 0}
+    assert retries(dag) == {"a": 3, "call.a": 3, "pay.c": 0}
     dag = workflow_dag(
         workflow("w", {"stepId": "a"}, {"stepId": "b"}, dependsOn=["unsafe"]),
         workflow("unsafe", {"stepId": "c"}),

@@ -198,7 +198,10 @@ def test_doubt_inside_a_called_workflow_is_doubt_outside(compiled: Compile) -> N
     run = Run(posted, (0, lost), ledger=True)
     assert run.failure[1] == "unknown"
     assert run.steps == ["b"]
-    assert Run(compiled(text % "list"), (0, lost), (0, answer()), ledger=True).steps == ["b", "z"]
+    listed = compiled(text % "list")
+    assert Run(listed, (0, lost), (0, answer()), ledger=True).steps == ["b", "z"]
+    alone = compiled(text.replace(", onFailure: [{name: on, type: goto, stepId: z}]", "") % "list")
+    assert Run(alone, (0, lost)).failure[:2] == ("no-response", "unknown")
 
 
 NESTED = """

@@ -96,7 +96,7 @@ def test_steps_before_a_retry() -> None:
         (step("a", success=["a"]), True),
         (step("a", failure=["a"]), True),
         (Step("a", get("a"), on_failure=(Action("", "retry"),)), True),
-        (Step("a", WorkflowCall("other")), True),
+        (Step("a", WorkflowCall("other"), timeout_ms=9), True),
         (step("a", success=[">other"]), True),
     ],
     ids=["plain", "end", "forward", "loop", "loop by failure", "retry", "call", "goto workflow"],
@@ -120,7 +120,12 @@ def test_workflows_inside() -> None:
         "deep": Workflow("deep", (step("z", call=OperationCall("third", "z", "DELETE", "/z")),)),
         "unrelated": Workflow("unrelated", (step("u"),)),
     }
-    plan = plan_of(Step("a", get("a")), Step("b", WorkflowCall("called")), Step("c", get("c")), others=others)
+    plan = plan_of(
+        Step("a", get("a")),
+        Step("b", WorkflowCall("called"), timeout_ms=9),
+        Step("c", get("c")),
+        others=others,
+    )
     found = needs(plan)
     assert set(found["b"].inner) == {"called", "before", "deep"}
     assert set(found["b"].sources) == {"second", "third"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_arazzo.engine.entry import enter
 from airflow_arazzo.engine.machine import Done, Machine, Send, begin
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.expression.model import Compare, Constant, Criterion, Expression
@@ -47,6 +49,11 @@ def plan_of(*steps: Step, others: Mapping[str, Workflow] | None = None, **fields
     return Plan("root", {"root": root, **(others or {})}, {"api": Source("api")})
 
 
+def _unmarked(name: str) -> str:
+    """A name without the visits of the steps around it."""
+    return re.sub(r"#\d+", "", name)
+
+
 def statuses(each: Step) -> list[int]:
     """A status for every possible outcome of a step."""
     success = [a for a in each.on_success if a.criteria]
@@ -59,13 +66,26 @@ def statuses(each: Step) -> list[int]:
 
 
 Path = tuple[tuple[str, int], ...]
-"""What a run did: steps and statuses, in order."""
+"""What a run did: steps and statuses, in order. A step of a called workflow is ``call/step``."""
+
+Key = tuple[tuple[str, ...], int]
+
+
+def name_of(command: Send) -> str:
+    """A step as paths have it."""
+    return "/".join(command.path[1::2])
 
 
 @dataclass(frozen=True)
 class Interpreted:
+    """A run by the machine alone.
+
+    :param keys: path and visit of every request: what the ledger tells effects apart by.
+    """
+
     path: Path
     succeeded: bool
+    keys: tuple[Key, ...] = ()
 
 
 def response(status: int) -> Response:
@@ -74,22 +94,26 @@ def response(status: int) -> Response:
 
 def interpretations(plan: Plan) -> Iterator[Interpreted]:
     """Every possible run of a plan, by the machine alone. Loops end after some visits, by a failure."""
-    by_id = {each.id: each for each in plan.root.steps}
     waiting: list[Path] = [()]
     while waiting:
         path = waiting.pop()
         machine = Machine(plan, begin(plan, {}, now=0.0), clock=lambda: 0.0, loop_pause=0)
         command = machine.next()
+        keys: list[Key] = []
         for _, status in path:
+            assert isinstance(command, Send)
+            keys.append((command.path, command.visit))
             machine.receive(response(status))
             command = machine.next()
         if isinstance(command, Done):
-            yield Interpreted(path, command.status == "succeeded")
+            yield Interpreted(path, command.status == "succeeded", tuple(keys))
             continue
         assert isinstance(command, Send)
-        name = command.step.id
-        visits = sum(done == name for done, _ in path)
-        choice = statuses(by_id[name]) if visits < MOST_VISITS else [400]
+        name = name_of(command)
+        visits = sum(_unmarked(done) == _unmarked(name) for done, _ in path)
+        choice = statuses(command.step) if visits < MOST_VISITS else [400]
+        if "/" in name and visits < MOST_VISITS:
+            choice += [status for status in (201, 401) if status not in choice]  # for those who call it
         waiting += [(*path, (name, status)) for status in choice]
 
 
@@ -101,6 +125,7 @@ class Simulation:
     parts: list[Component] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
+    keys: list[Key] = field(default_factory=list)
     choose: Callable[..., str | None] = led_to
 
     def __post_init__(self) -> None:
@@ -108,7 +133,19 @@ class Simulation:
 
     def run(self, path: Path) -> Path:
         """Run every task that has no state; returns what was executed, statuses as the path has them."""
-        given = iter(path)
+        left = list(path)
+
+        def given(step: str) -> int:
+            name, status = left.pop(0) if left else ("nothing", 0)
+            return status if name == step else -1
+
+        return self.run_by(given)
+
+    def run_by(self, given: Callable[[str], int]) -> Path:
+        """Run every task that has no state; returns what was executed.
+
+        :param given: the status of the next request of a step.
+        """
         executed: list[tuple[str, int]] = []
         for part in self.parts:
             if part.name not in self.states:
@@ -125,9 +162,7 @@ class Simulation:
             return "skipped" if all(skipped) else ""
         return "skipped" if any(skipped) else ""
 
-    def _started(
-        self, part: Component, given: Iterator[tuple[str, int]], executed: list[tuple[str, int]]
-    ) -> str:
+    def _started(self, part: Component, given: Callable[[str], int], executed: list[tuple[str, int]]) -> str:
         self.told.pop(part.name, None)  # Airflow removes a task's XComs when it starts
         start: str | None = part.start
         if part.asks:
@@ -137,13 +172,20 @@ class Simulation:
                 return "failed"
         if start is None:
             return "skipped"
+        if not part.steps:
+            return "success"
         state = begin(self.plan, {}, now=0.0)
-        state.frames[0].step = start
-        machine = Machine(self.plan, state, clock=lambda: 0.0, loop_pause=0, within=frozenset(part.steps))
+        nothing: list[dict[str, dict[str, Any]]] = [{}] * (len(part.calls) + 1)
+        position = ("",) if start == self.plan.root.steps[0].id else part.position(start)
+        enter(self.plan, state, position, nothing, {}, "fail")
+        steps = frozenset(part.steps)
+        machine = Machine(self.plan, state, clock=lambda: 0.0, loop_pause=0, within=steps, calls=part.calls)
         while isinstance(command := machine.next(), Send):
-            name, status = next(given, ("nothing", 0))
-            executed.append((command.step.id, status if name == command.step.id else -1))
-            machine.receive(response(status))
+            name = name_of(command)
+            status = given(name)
+            executed.append((name, status))
+            self.keys.append((command.path, command.visit))
+            machine.receive(response(abs(status)))
         assert isinstance(command, Done)
         if command.status == "failed":
             return "failed"

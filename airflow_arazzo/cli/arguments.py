@@ -83,6 +83,11 @@ RUN = (
         },
     ),
     Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"}),
+    Argument(
+        ("--airflow",),
+        {"action": "store_true", "help": "run it as a DAG, with an Airflow that is thrown away afterwards"},
+    ),
+    Argument(("--verbose",), {"action": "store_true", "help": "with --airflow: what Airflow writes, too"}),
     *SOURCES,
 )
 

@@ -211,17 +211,21 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def connection_from_environment(conn_id: str, environ: Mapping[str, str]) -> Connection | None:
-    """The connection that ``AIRFLOW_CONN_<ID>`` holds as JSON or URI, or ``None`` when it is not set.
+def environment_text(conn_id: str, environ: Mapping[str, str]) -> str:
+    """What ``AIRFLOW_CONN_<ID>`` holds, a connection as JSON or URI; empty when it is not set."""
+    return environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
 
-    :raises BadConnection: when it is set and cannot be used.
+
+def connection_from_text(conn_id: str, text: str) -> Connection:
+    """The connection that a text describes as JSON or URI; an empty one where there is no text.
+
+    :raises BadConnection: when it cannot be used.
     """
-    text = environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
+    text = text.strip()
     if not text:
-        return None
-    if text.startswith("{"):
-        return Connection.from_json(conn_id, text)
-    return Connection.from_uri(conn_id, text)
+        return Connection(id=conn_id)
+    is_json = text.startswith("{")
+    return Connection.from_json(conn_id, text) if is_json else Connection.from_uri(conn_id, text)
 
 
 def origin_of(url: str) -> str:

@@ -145,7 +145,7 @@ async def run_plan(
         check_requests(plan, prepared, secrets, absent_text=absent_text)
         hidden += check_credentials(plan, connections)
     except CannotRun as error:
-        return _redacted(RunResult("failed", {}, (), error.failure), hidden)
+        return redacted(RunResult("failed", {}, (), error.failure), hidden)
     except NotSent as error:
         return RunResult("failed", {}, (), Failure("credentials", str(error), fate="not-sent"))
     machine = Machine(
@@ -166,10 +166,10 @@ async def run_plan(
         tuple(machine.records),
         done.failure and ended(done.failure, done.ended_by),
     )
-    return _redacted(result, [*hidden, *machine.secret_values()])
+    return redacted(result, [*hidden, *machine.secret_values()])
 
 
-def _redacted(result: RunResult, secrets: list[str]) -> RunResult:
+def redacted(result: RunResult, secrets: list[str]) -> RunResult:
     """The result with every secret masked, also where a service echoed one."""
     return RunResult(
         result.status,

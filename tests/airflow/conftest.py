@@ -33,10 +33,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests together in one process: they share a database."""
+    """Keep these tests together, in one process or another for each half: they share a database."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("airflow"))
+            group = "equivalence" if item.path.stem.startswith("test_equivalence") else "airflow"
+            item.add_marker(pytest.mark.xdist_group(group))
             item.add_marker(pytest.mark.airflow)
 
 

@@ -8,7 +8,8 @@ import pytest
 from airflow_arazzo.engine.connection import (
     BadConnection,
     Connection,
-    connection_from_environment,
+    connection_from_text,
+    environment_text,
     origin_of,
 )
 from airflow_arazzo.engine.messages import NotSent
@@ -306,16 +307,16 @@ def test_from_the_environment() -> None:
         "AIRFLOW_CONN_EMPTY": "",
         "AIRFLOW_CONN_BAD": "nonsense",
     }
-    assert connection_from_environment("stripe", environ) == Connection(
-        id="stripe", base_url="https://h", password="key"
-    )
-    amberflo = connection_from_environment("amberflo", environ)
-    assert amberflo is not None
-    assert amberflo.base_url == "http://a"
-    assert connection_from_environment("empty", environ) is None
-    assert connection_from_environment("none", environ) is None
+
+    def known(name: str) -> Connection:
+        return connection_from_text(name, environment_text(name, environ))
+
+    assert known("stripe") == Connection(id="stripe", base_url="https://h", password="key")
+    assert known("amberflo").base_url == "http://a"
+    assert known("empty") == Connection(id="empty")
+    assert known("none") == Connection(id="none")
     with pytest.raises(BadConnection):
-        connection_from_environment("bad", environ)
+        known("bad")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ _NOT_INHERITED = ("AIRFLOW_", "_AIRFLOW_", "ARAZZO_LEDGER", "ARAZZO_CACHE_DIR")
 """How variables begin that belong to another Airflow: its database, its connections, its ledger."""
 
 
+_STANDARD_ERROR = 2
+
+
 class Order(msgspec.Struct, frozen=True):
     """What the child has to do. It holds keys, and is never written anywhere.
 
@@ -85,8 +88,8 @@ def run_in_airflow(order: Order, *, verbose: bool = False) -> Report:
             [sys.executable, "-m", CHILD, home, str(writing)],
             env={**kept, "AIRFLOW_HOME": home},
             stdin=subprocess.PIPE,
-            stdout=sys.stderr if verbose else subprocess.DEVNULL,
-            stderr=sys.stderr if verbose else subprocess.DEVNULL,
+            stdout=_STANDARD_ERROR if verbose else subprocess.DEVNULL,
+            stderr=_STANDARD_ERROR if verbose else subprocess.DEVNULL,
             pass_fds=(writing,),
         )
         os.close(writing)

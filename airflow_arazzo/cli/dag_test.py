@@ -95,8 +95,13 @@ def run_dag(dag: ArazzoDag, conf: Mapping[str, Any], connections: Mapping[str, C
     :param connections: those that it uses, by source name, whose secrets are masked in the report.
     """
     errors: list[BaseException] = []
+
+    def note(context: Any) -> None:
+        error = context["exception"]
+        errors.append(error if isinstance(error, BaseException) else RuntimeError(str(error)))
+
     for task in dag.tasks:
-        task.on_failure_callback = [lambda context: errors.append(context["exception"])]
+        task.on_failure_callback = [note]
     with watched_machines() as machines:
         run = dag.test(run_conf=dict(conf))
     succeeded = str(run.state) == "success"

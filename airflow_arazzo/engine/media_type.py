@@ -60,7 +60,7 @@ def json_text(what: str, value: Any) -> str:
 
 
 def ascii_json(text: str) -> str:
-    """JSON with everything beyond ASCII escaped; such characters only stand inside its strings."""
+    """JSON with everything beyond printable ASCII escaped; such characters only stand inside its strings."""
 
     def escape(match: re.Match[str]) -> str:
         units = match[0].encode("utf-16-be")

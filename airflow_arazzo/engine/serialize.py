@@ -181,7 +181,7 @@ def _path_value(parameter: Parameter, value: Any) -> str:
         raise RequestError("missing-path-parameter", f"{what} has no value")
     if value is None or value == "" or value == [] or value == {}:
         raise RequestError("empty-path-parameter", f"{what} is {'null' if value is None else 'empty'}")
-    if _has_null(value):
+    if not parameter.content_type and _has_null(value):
         raise RequestError("empty-path-parameter", f"{what} contains a null")
     keep = _PATH_RESERVED if parameter.allow_reserved else ""
     encode: Encode = (lambda text: _keep(text, keep)) if keep else percent_encode

@@ -52,6 +52,12 @@ from airflow_arazzo.plan.templates import expressions
 LONGEST_SLEEP = 5.0
 """Seconds that a task waits while it holds its slot; for longer waits it gives the slot back."""
 
+SHORTEST_ABSENCE = 15.0
+"""Seconds that a task which gave its slot back stays away, at least. The supervisor of a task's process can
+take ``[workers] min_heartbeat_interval``, 5 s, to notice that it has ended, and the scheduler takes its time
+to hear of that. If the task has been queued again by then, Airflow 3.3 takes the news for the failure of the
+new attempt, which costs a retry, or the run."""
+
 
 class ArazzoStepOperator(BaseOperator):
     """Runs one step of an Arazzo workflow, or one loop of steps.
@@ -284,7 +290,7 @@ class ArazzoStepOperator(BaseOperator):
 
     def _give_back_slot(self, context: Any, machine: Machine, wait: Wait) -> NoReturn:
         Pause(context).save(machine.state)
-        when = datetime.now(UTC) + timedelta(seconds=wait.seconds)
+        when = datetime.now(UTC) + timedelta(seconds=max(wait.seconds, SHORTEST_ABSENCE))
         self.log.info("%s: giving the slot back until %s", wait.reason, when.isoformat(timespec="seconds"))
         raise AirflowRescheduleException(when)  # type: ignore[no-untyped-call]
 

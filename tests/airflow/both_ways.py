@@ -182,10 +182,11 @@ def by_airflow(dag: Any, inputs: Mapping[str, Any], script: Script, start: float
 
     def give_back_and_go_on(self: Any, context: Any, machine: Any, wait: Any) -> Any:
         clock.now += wait.seconds
-        give_back(self, context, machine, msgspec.structs.replace(wait, seconds=-1.0))
+        give_back(self, context, machine, msgspec.structs.replace(wait, seconds=0.0))
 
     with serving(script, clock) as (url, asked), pytest.MonkeyPatch.context() as patch:
         patch.setattr(step, "time", clock)
+        patch.setattr(step, "SHORTEST_ABSENCE", 0.0)
         patch.setattr(step, "drive", partial(drive, sleep=clock.sleep))
         patch.setattr(step.ArazzoStepOperator, "_give_back_slot", give_back_and_go_on)
         # DAG.test() waits for a second whenever nothing can run yet.

@@ -129,8 +129,21 @@ def test_no_key_no_waiting(polling: Any, api: ScriptedApi, monkeypatch: pytest.M
     assert api.paths == []
 
 
-def test_reschedule_in_a_run(workflow_dag: Any, run_dag: Any, api: ScriptedApi, database: None) -> None:
+def test_a_short_absence_is_a_longer_one(polling: Any, api: ScriptedApi) -> None:
+    """Airflow would take the end of the slot for the failure of the next one, if that came at once."""
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    api.answer("/a", Answer(200, {"done": False}, {"Retry-After": "6"}))
+    with pytest.raises(AirflowRescheduleException) as slot:
+        polling.execute(context(Store()))
+    assert 13 < seconds_until(slot.value) <= 15
+
+
+def test_reschedule_in_a_run(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi, database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same through Airflow's own task runner: the task is rescheduled, and has sent one request."""
+    monkeypatch.setattr("airflow_arazzo.operators.step.SHORTEST_ABSENCE", 0.0)
     again = goto("more", "a", "$response.body#/done == false")
     dag = workflow_dag(workflow("w", {"stepId": "a", "onSuccess": [again]}), operations=["GET /a"])
     api.answer("/a", Answer(200, {"done": False}, {"Retry-After": "6"}), {"done": True})

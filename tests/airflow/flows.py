@@ -124,6 +124,20 @@ FLOWS: dict[str, Flow] = {
         "a success, b skipped, c skipped, d success, e success",
         answers={"/a": [201]},
     ),
+    "ways that meet again": Flow(
+        [
+            workflow(
+                "w",
+                {**A, "onSuccess": [goto("other way", "c", "$statusCode == 201")]},
+                {**B, "onSuccess": [goto("over", "d")]},
+                C,
+                D,
+            )
+        ],
+        "/a /c /d",
+        "a success, b skipped, c success, d success",
+        answers={"/a": [201]},
+    ),
     "goto backward": Flow(
         [
             workflow(

@@ -58,7 +58,7 @@ def _write(plan: Any, recorded: dict[str, Any]) -> None:
     _written[test] += 1
     scenario = {
         "test": test,
-        "plan": json.loads(encode_plan(plan)) and encode_plan(plan).decode(),
+        "plan": encode_plan(plan).decode(),
         "inputs": encode_json(recorded["inputs"]).decode(),
         "start": recorded["start"],
         "outcomes": outcomes,

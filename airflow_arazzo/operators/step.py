@@ -235,9 +235,15 @@ class ArazzoStepOperator(BaseOperator):
             send = told_sender(transport, self.plan, connections, machine, story)
             if self.ledger and not self.component.needs.only_safe:
                 send = self._ledgered(context, send, connections, machine, story)
+
+            async def sleep(seconds: float) -> None:
+                # A loop with short waits can go on for hours, and must not begin anew after a kill.
+                Pause(context).save(machine.state)
+                await asyncio.sleep(seconds)
+
             while True:
                 try:
-                    result = await drive(machine, send, longest_wait=LONGEST_SLEEP)
+                    result = await drive(machine, send, sleep=sleep, longest_wait=LONGEST_SLEEP)
                     break
                 except EffectUnderWay as busy:
                     machine.put_off(busy.seconds, str(busy))

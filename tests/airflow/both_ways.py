@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -194,7 +195,7 @@ def by_airflow(dag: Any, inputs: Mapping[str, Any], script: Script, start: float
     with serving(script, clock) as (url, asked), pytest.MonkeyPatch.context() as patch:
         patch.setattr(step, "time", clock)
         patch.setattr(step, "SHORTEST_ABSENCE", 0.0)
-        patch.setattr(step, "drive", partial(drive, sleep=clock.sleep))
+        patch.setattr(step, "asyncio", SimpleNamespace(run=asyncio.run, sleep=clock.sleep))
         patch.setattr(step.ArazzoStepOperator, "_give_back_slot", give_back_and_go_on)
         # DAG.test() waits for a second whenever nothing can run yet.
         patch.setattr("time.sleep", partial(_nap, real_time.sleep))

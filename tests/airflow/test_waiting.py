@@ -76,6 +76,36 @@ def test_a_longer_wait_gives_the_slot_back(
     assert store == {}
 
 
+def test_a_kill_between_short_waits(polling: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that are sat out in the slot: the next attempt goes on behind the last of them."""
+    from airflow_arazzo.engine.transport import Transport
+    from airflow_arazzo.operators.pause import Pause
+
+    class Killed(BaseException):
+        pass
+
+    send = Transport.send
+
+    async def mortal(self: Any, *arguments: Any) -> Any:
+        if len(api.requests) == 2:
+            raise Killed
+        return await send(self, *arguments)
+
+    more = Answer(200, {"done": False}, {"Retry-After": "1"})
+    api.answer("/a", more, more, more, {"done": True})
+    store = Store()
+    with monkeypatch.context() as patch:
+        patch.setattr(Transport, "send", mortal)
+        with pytest.raises(Killed):
+            polling.execute(context(store))
+    state = Pause(context(store)).load(polling.plan)
+    assert state is not None
+    assert state.frames[0].visits == {"a": 2}
+    assert polling.execute(context(store)) == {}
+    assert api.paths == ["/a"] * 4
+    assert store == {}
+
+
 def test_a_retry_continues_and_a_clear_begins_afresh(
     polling: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ class Order(msgspec.Struct, frozen=True):
     :param document: absolute path.
     :param sources: absolute paths by source name.
     :param source_path: absolute paths of folders.
+    :param overlays: absolute paths.
     :param connections: by source name, as JSON or URI; empty texts for connections with nothing in them.
     """
 
@@ -46,6 +47,7 @@ class Order(msgspec.Struct, frozen=True):
     workflow: str
     sources: dict[str, str]
     source_path: tuple[str, ...]
+    overlays: tuple[str, ...]
     inputs: dict[str, Any]
     connections: dict[str, str]
 
@@ -64,7 +66,9 @@ class Order(msgspec.Struct, frozen=True):
         """What to do with arguments of the command line, whose paths start from the current folder."""
         sources = {name: str(file.absolute()) for name, file in options.sources.items()}
         folders = tuple(str(folder.absolute()) for folder in options.source_path)
-        return cls(str(document.absolute()), workflow, sources, folders, dict(inputs), dict(connections))
+        overlays = tuple(str(file.absolute()) for file in options.overlays)
+        files = (str(document.absolute()), workflow, sources, folders, overlays)
+        return cls(*files, dict(inputs), dict(connections))
 
     def encode(self) -> bytes:
         """The order as a line of JSON."""

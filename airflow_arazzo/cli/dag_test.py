@@ -50,7 +50,7 @@ def run_order(order: Order, dag_file: Path) -> Report:
     """
     GivenConnections.texts.update(order.connections)
     conf, bound = split_inputs(order.inputs)
-    arguments = {"sources": order.sources, "source_path": order.source_path}
+    arguments = {"sources": order.sources, "source_path": order.source_path, "overlays": order.overlays}
     dag_file.write_text(
         '"""An Airflow DAG."""\n'
         "from airflow.sdk.definitions.template import literal\n"

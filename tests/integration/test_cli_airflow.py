@@ -188,6 +188,18 @@ def test_the_same_report_and_nothing_is_left_behind(
     assert list(temporary.iterdir()) == []
 
 
+def test_overlays_are_for_both(document: Path, temporary: Path, capsys: Captured) -> None:
+    overlay = document.parent / "overlay.yaml"
+    overlay.write_text(
+        "overlay: 1.0.0\ninfo: {title: T, version: '1'}\n"
+        "actions: [{target: '$.workflows[0].steps[0].requestBody.payload', update: {added: true}}]\n"
+    )
+    with serving(lambda: (200, {"total": 1})) as (url, asked):
+        given = [*arguments(document, url), "--overlay", str(overlay)]
+        assert main(given) == main([*given, "--airflow"]) == 0
+    assert [body.endswith('"added":true}') for *_, body in asked if body] == [True, True]
+
+
 def test_a_failure(document: Path, temporary: Path, capsys: Captured) -> None:
     with serving(lambda: (422, {})) as (url, asked):
         assert main([*arguments(document, url), "--airflow", "--verbose"]) == 1

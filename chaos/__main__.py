@@ -225,11 +225,7 @@ def _run(chaos: Chaos, seconds: float) -> int:
 
 def _missing(account: Account, total: int) -> int:
     """Effects that neither happened nor are left for a person, nor wait for a step that is."""
-    blocked = {(e.dag_id, e.day) for e in account.unknown} | {
-        (e.dag_id, e.day)
-        for e, entry in account.settled.items()
-        if not account.found[e] or entry.response is None
-    }
+    blocked = {(e.dag_id, e.day) for e in (*account.unknown, *account.spoiled)}
     return sum(
         1 for e in intended(account.scale) if not account.found[e] and (e.dag_id, e.day) not in blocked
     )
@@ -244,6 +240,7 @@ def _print(account: Account, total: int, when: str) -> None:
     print(f"  effects to bill {total}, found {found}")
     print(f"  duplicated {len(account.duplicated)}, lost {len(account.lost)}")
     print(f"  left for a person {left}, of which {happened} happened; unproven {unproven}")
+    print(f"  took effect, and a person has to give the response: {len(account.spoiled)}")
     print(f"  found + left for a person without effect = {found + len(account.unknown) - happened}")
     print(f"  neither, and not waiting for one of those: {_missing(account, total)}")
     for cause, times in causes.most_common():

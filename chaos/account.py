@@ -13,6 +13,9 @@ from urllib.parse import parse_qs
 from airflow_arazzo.ledger.model import Entry, Outcome
 from chaos.settings import Effect, Scale, amount, intended, milliseconds
 
+_SPOILING = frozenset({"content_type", "echo", "truncate"})
+"""Faults of the sandbox that replace or cut the response to a request that took effect."""
+
 
 @dataclass
 class Account:
@@ -21,6 +24,8 @@ class Account:
     :param found: how often each effect stands in the sandbox's ledger.
     :param unknown: effects that are left for a person, with the ledger's entry.
     :param ambiguous: for each of those what made it ambiguous, from the sandbox's log of requests.
+    :param spoiled: effects that were answered with something else than their response, and what made it so:
+        they are never sent again, and a person has to give the response before later steps can run.
     """
 
     scale: Scale
@@ -29,6 +34,7 @@ class Account:
     unknown: dict[Effect, Entry] = field(default_factory=dict)
     settled: dict[Effect, Entry] = field(default_factory=dict)
     ambiguous: dict[Effect, str] = field(default_factory=dict)
+    spoiled: dict[Effect, str] = field(default_factory=dict)
 
     @property
     def duplicated(self) -> list[Effect]:
@@ -74,6 +80,10 @@ def take_account(
         asked = names.of_request(request, invoices)
         if asked is not None:
             by_effect.setdefault(asked, []).append(_fate(request))
+    for name, entry in account.settled.items():
+        spoilt = [fate for fate in by_effect.get(name, []) if fate.removeprefix("fault ") in _SPOILING]
+        if spoilt and entry.outcome is Outcome.EFFECT:
+            account.spoiled[name] = spoilt[-1]
     for name in account.unknown:
         fates = by_effect.get(name, [])
         doubtful = [fate for fate in fates if fate]

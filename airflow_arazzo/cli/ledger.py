@@ -64,7 +64,8 @@ def resolve(arguments: argparse.Namespace) -> int:
     response = _response(arguments)
     with _Opened(arguments) as store:
         entry = _found(store, arguments.key)
-        _check_open(entry, store.now(), happened=arguments.happened)
+        given = bool(arguments.outputs or arguments.response)
+        _check_open(entry, store.now(), happened=arguments.happened, given=given)
         values: dict[str, Any] = {"outcome": Outcome.NOT_SENT, "status": None}
         if arguments.happened:
             stored = encode_response(response)
@@ -165,17 +166,18 @@ def _found(store: Store, prefix: str) -> Entry:
     raise BadArgument(f"{printable(prefix)!r} is not one effect but several: {keys}")
 
 
-def _check_open(entry: Entry, now: float, *, happened: bool) -> None:
-    """Make sure that there is something to resolve.
+def _check_open(entry: Entry, now: float, *, happened: bool, given: bool) -> None:
+    """Make sure that there is something to resolve: also of an effect whose response is of no use.
 
+    :param given: whether a response is given, to be read in place of the stored one.
     :raises BadArgument: while an attempt is under way, and for what is known.
     """
     seconds = entry.seconds_left(now)
     if seconds:
         raise BadArgument(f"an attempt is under way and may still hear; look again in {seconds:.0f} s")
     known = entry.known(now)
-    without_response = known is Outcome.EFFECT and entry.response is None
-    if known is not Outcome.UNKNOWN and not (without_response and happened):
+    lacks_response = known is Outcome.EFFECT and happened and (given or entry.response is None)
+    if known is not Outcome.UNKNOWN and not lacks_response:
         raise BadArgument(f"what became of it is known already ({known}); nothing was changed")
 
 

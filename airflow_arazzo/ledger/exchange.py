@@ -115,7 +115,9 @@ class LedgeredExchange:
         except AmbiguousEffect as unknown:
             allowed = await self._found_out(key, command, idempotency, unknown)
         if isinstance(allowed, Replay):
-            self._tell(f"{step.id}: it took effect before; its stored response is read again")
+            self._tell(
+                f"{step.id}: it took effect before; its stored response is read again (key {key[:12]})"
+            )
             return allowed.response
         if allowed.doubt:
             self._tell(f"{step.id}: what became of it is not known, and it may safely be sent again")

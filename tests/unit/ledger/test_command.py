@@ -172,6 +172,17 @@ def test_resolve_an_effect_whose_response_is_not_kept(desk: Desk) -> None:
     assert isinstance(desk.again("k"), Replay)
 
 
+def test_resolve_an_effect_whose_response_is_of_no_use(desk: Desk) -> None:
+    """The service did as it was asked, and answered with an error page of some proxy."""
+    desk.effect("k", Outcome.EFFECT, Response(200, (("Content-Type", "text/html"),), b"<p>sorry"))
+    assert desk("resolve", "k", "--not-happened", *REASON)[0] == 2
+    told = desk.json("resolve", "k", "--happened", "--outputs", '{"id": "in_1"}', *REASON)
+    assert [(r["action"], r["before"]) for r in told["audit"]] == [("happened", "effect, generation 0")]
+    replay = desk.again("k")
+    assert isinstance(replay, Replay)
+    assert replay.response.body == b'{"id": "in_1"}'
+
+
 @pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN])
 def test_resolve_as_not_happened(desk: Desk, outcome: Outcome | None) -> None:
     desk.effect("k", outcome)

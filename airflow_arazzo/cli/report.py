@@ -87,7 +87,7 @@ def _plain(record: StepRecord | Failure) -> dict[str, Any]:
     return {
         name: _plain(value) if isinstance(value, Failure) else _seconds(name, value)
         for name, value in fields.items()
-        if value not in (None, "")
+        if value not in (None, "") and value is not False
     }
 
 

@@ -100,5 +100,5 @@ def test_a_step_of_a_called_workflow(workflow_dag: Any, run_dag: Any, api: Scrip
     dag = workflow_dag(outer, inner, operations=OPERATIONS, probes={"inner.b": probe})
     ran = run_dag(dag, connections={"api": api.connection()})
     assert ran.state == "success"
-    assert ran.xcom("call", "workflow_outputs") == {"id": "b-1"}
+    assert ran.xcom("call.b", "workflow_outputs") == {"id": "b-1"}
     assert api.paths == ["/b", "/found/seven"]

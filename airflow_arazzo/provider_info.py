@@ -61,6 +61,11 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "description": "Seconds for a whole exchange (default 30).",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
+    "rate": {
+        "label": "Rate",
+        "description": "Requests per second that each task of a batch sends (default: no bound).",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
     "verify": _text("Verify TLS", "Path of a CA bundle, or false to accept any certificate."),
     "cert": _text("Client certificate", "Path of a certificate, with its key or as JSON [certificate, key]."),
     "proxies": _text("Proxies", 'JSON object of proxy URLs, for example {"https": "http://proxy:3128"}.'),

@@ -46,6 +46,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     :param base_url: scheme, authority and base path without a slash at the end; empty when the connection
         names no host and the description's servers apply.
     :param timeout: seconds for a whole exchange, or ``None`` for the default.
+    :param rate: requests per second that a batch sends, or ``None`` for no bound.
     :param verify: whether to verify TLS certificates, or the path of a CA bundle.
     :param certificate: path of a client certificate and, where it is a file of its own, of its key.
     :param proxies: proxy URL by scheme of the target (``http``, ``https``) or ``all``.
@@ -68,6 +69,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     login: str = ""
     password: str = ""
     timeout: float | None = None
+    rate: float | None = None
     verify: bool | str = True
     certificate: tuple[str, ...] = ()
     proxies: dict[str, str] = {}

@@ -45,6 +45,7 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     """The known options, checked. The names are attributes of ``Connection``; see there."""
 
     timeout: float | None = None
+    rate: float | None = None
     verify: bool | str = True
     certificate: tuple[str, ...] = ()
     proxies: dict[str, str] = {}
@@ -111,13 +112,21 @@ def _flag(value: Any) -> bool:
 
 
 def _seconds(value: Any) -> float:
+    return _above_zero(value, "seconds")
+
+
+def _rate(value: Any) -> float:
+    return _above_zero(value, "requests per second")
+
+
+def _above_zero(value: Any, unit: str) -> float:
     try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        seconds = math.nan
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise ValueError("must be a number of seconds above zero")
-    return seconds
+        number = math.nan
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"must be a number of {unit} above zero")
+    return number
 
 
 def _redirects(value: Any) -> int:
@@ -244,6 +253,7 @@ def _decoded(value: Any) -> Any:
 
 _OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "timeout": ("timeout", _seconds),
+    "rate": ("rate", _rate),
     "verify": ("verify", _verify),
     "verify_ssl": ("verify", _verify),
     "cert": ("certificate", _certificate),

@@ -156,13 +156,13 @@ def response_failure(
 def retry_delay(action: Action | None, exchange: Exchange | None, now: float, default: float = 0.0) -> float:
     """Seconds to wait: the response's ``Retry-After``, else the action's ``retryAfter``, else a default."""
     header = exchange.response.header("Retry-After") if exchange and exchange.response else None
-    asked = _retry_after(header, now) if header else None
+    asked = seconds_asked(header, now) if header else None
     if asked is not None:
         return min(asked, LONGEST_RETRY_AFTER)
     return float(action.retry_after) if action and action.retry_after else default
 
 
-def _retry_after(header: str, now: float) -> float | None:
+def seconds_asked(header: str, now: float) -> float | None:
     """Seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3); None when it makes no sense."""
     text = header.strip()
     if text.isascii() and text.isdigit():

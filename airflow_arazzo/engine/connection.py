@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -230,6 +231,7 @@ def connection_from_text(conn_id: str, text: str) -> Connection:
     return Connection.from_json(conn_id, text) if is_json else Connection.from_uri(conn_id, text)
 
 
+@lru_cache(256)
 def origin_of(url: str) -> str:
     """Scheme, host and port of a URL in one spelling, without default ports (RFC 6454, section 4)."""
     if not url:

@@ -26,8 +26,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     :param text: a message, URL or log line.
     :param secrets: values to hide; those shorter than :data:`SHORTEST` characters are ignored.
     """
-    forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-    for form in sorted(forms, key=len, reverse=True):
+    for form in _all_forms(tuple(secrets)):
         text = text.replace(form, MASK)
     return text
 
@@ -38,6 +37,13 @@ def printable(text: str) -> str:
     Services have written part of what logs and messages show.
     """
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+@lru_cache(64)
+def _all_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Every form of every secret, the longest first. The same few secrets are asked for again and again."""
+    forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 @lru_cache(maxsize=256)

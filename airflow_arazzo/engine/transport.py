@@ -92,8 +92,10 @@ class Transport:
         :raises OutcomeUnknown: when it may have had one.
         """
         seconds = request.seconds(connection.timeout or DEFAULT_TIMEOUT)
-        call = _Call(request, source, connection, authenticate(request, source, connection))
-        progress = Progress(redact(call.wire(call.credentials).describe(), self.secrets()))
+        credentials = authenticate(request, source, connection)
+        wire = prepare(request, source, connection, credentials)
+        call = _Call(request, source, connection, credentials, prepared=wire)
+        progress = Progress(redact(wire.describe(), self.secrets()))
         try:
             async with asyncio.timeout(seconds):
                 return await self._followed(call, progress)
@@ -111,7 +113,7 @@ class Transport:
                 break
             # Once credentials are left behind they stay behind, also if a redirect leads back.
             credentials = Credentials() if hop.foreign else call.credentials
-            call = msgspec.structs.replace(call, request=hop.request, credentials=credentials, at=hop.url)
+            call = _Call(hop.request, call.source, call.connection, credentials, hop.url)
             response, wire = await self._authenticated(call, progress)
         return msgspec.structs.replace(response, url=shown)
 
@@ -194,6 +196,7 @@ class _Call(msgspec.Struct, frozen=True):
 
     :param credentials: without the token or the digest that is still to come.
     :param at: URL of the last redirect, or empty.
+    :param prepared: what :meth:`wire` gives for the credentials, where it is known already.
     """
 
     request: Request
@@ -201,9 +204,12 @@ class _Call(msgspec.Struct, frozen=True):
     connection: Connection
     credentials: Credentials
     at: str = ""
+    prepared: Wire | None = None
 
     def wire(self, credentials: Credentials) -> Wire:
         """The call as it is sent with these credentials."""
+        if self.prepared is not None and credentials is self.credentials:
+            return self.prepared
         return prepare(self.request, self.source, self.connection, credentials, self.at)
 
     def hidden(self, secrets: tuple[str, ...]) -> Credentials:

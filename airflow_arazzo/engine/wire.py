@@ -27,6 +27,8 @@ _NO_LENGTH = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that say nothing of the length of a body that they do not have; the others say 0."""
 
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -70,7 +72,7 @@ def prepare(
     else:
         base, target = base_url(request.servers, source, connection), request.target
     path, _, query = target.partition("?")
-    if not path.startswith("/") or any(character <= " " or character == "\x7f" for character in target):
+    if not path.startswith("/") or _CONTROL.search(target):
         raise NotSent(f"{request.method} of source '{source.name}': its target is not an encoded path")
     _check_origin(base, connection, credentials)
     replaced = {name for name, _ in credentials.query}
@@ -130,7 +132,7 @@ def _completed(
     for name, value in headers:
         if not _TOKEN.fullmatch(name):
             raise NotSent(f"'{name}' is not a name that a header can have")
-        if not all(character == "\t" or " " <= character <= "~" for character in value):
+        if not _PRINTABLE.fullmatch(value):
             raise NotSent(f"the value of header '{name}' contains a line break or is not printable ASCII")
     return tuple(headers)
 

@@ -29,7 +29,7 @@ GRACE = 10.0
 """Seconds beyond a request's own time limit before an intent without outcome counts as unknown. Half of them
 may pass before the request is sent: later than that it is not sent at all."""
 
-_PAUSES = (0.2, 1.0)
+PAUSES = (0.2, 1.0)
 """Seconds between attempts to write an intent."""
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def outcome_of(status: int | None) -> Outcome:
     return Outcome.NOT_SENT if status == 429 else Outcome.REFUSED
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """What :meth:`Book.open` was asked for."""
 
     description: Description
@@ -89,16 +89,17 @@ class Book:
         :raises AmbiguousEffect: when an earlier attempt may have had its effect.
         """
         patience = timeout + self._grace
-        asked = _Asked(description, lifetime, patience, secrets.token_hex(8), boot_clock())
-        for pause in _PAUSES:
+        asked = Asked(description, lifetime, patience, secrets.token_hex(8), boot_clock())
+        for pause in PAUSES:
             try:
-                return self._open(key, asked)
+                return self.open_once(key, asked)
             except LedgerUnavailable:
                 # Its commit may have been lost, or only the confirmation; the next attempt finds out.
                 self._sleep(pause)
-        return self._open(key, asked)
+        return self.open_once(key, asked)
 
-    def _open(self, key: str, asked: _Asked) -> Permission | Replay:
+    def open_once(self, key: str, asked: Asked) -> Permission | Replay:
+        """As :meth:`open`, without trying again when the ledger cannot be used."""
         for _ in range(8):
             ticks = self.store.insert(key, asked.description, asked.patience, asked.owner)
             if ticks is not None:
@@ -119,11 +120,11 @@ class Book:
         raise LedgerUnavailable("other attempts keep changing the ledger's entry")
 
     def _permission(
-        self, key: str, generation: int, version: int, asked: _Asked, ticks: float, *, doubt: bool
+        self, key: str, generation: int, version: int, asked: Asked, ticks: float, *, doubt: bool
     ) -> Permission:
         return Permission(key, generation, version, asked.owner, doubt, ticks + self._grace / 2)
 
-    def _take(self, entry: Entry, generation: int, asked: _Asked) -> float | None:
+    def _take(self, entry: Entry, generation: int, asked: Asked) -> float | None:
         """Write the intent of another attempt; None when somebody else was quicker."""
         # A 429 has arrived at the service, which may have kept the key since; and where a person says that
         # nothing happened, something may have arrived all the same.
@@ -214,7 +215,7 @@ class Book:
         return False
 
 
-def _decide(entry: Entry, now: float, asked: _Asked) -> Replay | int:
+def _decide(entry: Entry, now: float, asked: Asked) -> Replay | int:
     """The stored exchange, or the generation to send."""
     if entry.seconds_left(now):
         message = f"another attempt at this effect is under way ({_short(entry)})"

@@ -207,7 +207,7 @@ class LedgeredExchange:
     async def _open(self, key: str, command: Send, idempotency: Idempotency | None) -> Permission | Replay:
         """Ask the ledger in a thread. Who is cancelled meanwhile takes the intent back: nothing was sent."""
         description = self._describe(command, idempotency)
-        timeout, lifetime = self._timeout(command.request), _lifetime(command.request, idempotency)
+        timeout, lifetime = self._timeout(command.request), lifetime_of(command.request, idempotency)
         given: list[Permission] = []
         cancelled = False
 
@@ -300,7 +300,7 @@ class LedgeredExchange:
         try:
             for pause in (*self._pauses, None):
                 try:
-                    return await asyncio.to_thread(close)
+                    return await self._close(allowed, outcome, response, note, keep)
                 except LedgerUnavailable as error:
                     failure = error
                 if pause is not None:
@@ -312,6 +312,11 @@ class LedgeredExchange:
                 _tell_unwritten(allowed, outcome, note, error)
             raise
         _tell_unwritten(allowed, outcome, note, failure)
+
+    async def _close(
+        self, allowed: Permission, outcome: Outcome, response: Response | None, note: str, keep: bool
+    ) -> None:
+        await asyncio.to_thread(self._book.close, allowed, outcome, response, note, keep=keep)
 
     def _clean(self, response: Response) -> Response:
         """The response without secrets."""
@@ -350,7 +355,7 @@ def _idempotency(step: Step) -> Idempotency | None:
     return step.call.idempotency if isinstance(step.call, OperationCall) else None
 
 
-def _lifetime(request: Request, idempotency: Idempotency | None) -> float | None:
+def lifetime_of(request: Request, idempotency: Idempotency | None) -> float | None:
     """Seconds for which a request may be sent again when its outcome is unknown; None for never."""
     if request.method in IDEMPOTENT_METHODS:
         return math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from airflow_arazzo.engine.messages import Response
-from airflow_arazzo.ledger.database import Database
+from airflow_arazzo.ledger.database import Database, Turn
 from airflow_arazzo.ledger.model import Description, Entry, Outcome
 
 MAX_RESPONSE = 256 * 1024
@@ -105,6 +106,10 @@ class Store:
     def close(self) -> None:
         """Close its database connections."""
         self._database.close()
+
+    def transaction(self) -> AbstractContextManager[Turn]:
+        """One transaction for several changes; see :mod:`airflow_arazzo.ledger.group`."""
+        return self._database.transaction()
 
     def insert(self, key: str, description: Description, patience: float, owner: str = "") -> float | None:
         """Write the first intent of an effect.

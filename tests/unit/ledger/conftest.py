@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from airflow_arazzo.engine.batch import Later
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Request, Response
 from airflow_arazzo.ledger.book import Book
 from airflow_arazzo.ledger.exchange import LedgeredExchange
+from airflow_arazzo.ledger.group import GroupBook, GroupedExchange
 from airflow_arazzo.ledger.keys import Identity
-from airflow_arazzo.ledger.model import Description
+from airflow_arazzo.ledger.model import Description, EffectUnderWay
 from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.plan.model import Body, Idempotency, OperationCall, Plan, Server, Source, Step, Workflow
 
@@ -51,8 +53,8 @@ class Scripted:
 class Bench:
     """A plan of one step, the ledger, and attempts at the step."""
 
-    def __init__(self, book: Book, clock: Clock) -> None:
-        self.book, self.store, self.clock = book, book.store, clock
+    def __init__(self, book: Book, clock: Clock, *, grouped: bool = False) -> None:
+        self.book, self.store, self.clock, self.grouped = book, book.store, clock, grouped
         self.connection = Connection(id="api", base_url="https://api.test", timeout=30.0)
         self.secrets: list[str] = []
 
@@ -89,12 +91,19 @@ class Bench:
         request = request or self.request()
         step = step or self.step(self.call(request.method, idempotency=key))
         exchange = self.exchange(send, step, identity)
-        return asyncio.run(exchange(self.send(step, request, visit=visit, again=again)))
+        try:
+            return asyncio.run(exchange(self.send(step, request, visit=visit, again=again)))
+        except Later as later:
+            raise EffectUnderWay(str(later), later.seconds) from None
 
     def exchange(
         self, send: Scripted, step: Step | None = None, identity: Identity | None = None
     ) -> LedgeredExchange:
-        return LedgeredExchange(
+        make: Any = LedgeredExchange
+        if self.grouped:
+            group = GroupBook(self.book, sleep=lambda seconds: None)
+            make = lambda send, _, *rest, **options: GroupedExchange(send, group, *rest, **options)  # noqa: E731
+        return make(
             send,
             self.book,
             identity or Identity("dag", "2026-01-01"),
@@ -127,9 +136,10 @@ def book(clock: Clock) -> Iterator[Book]:
     store.close()
 
 
-@pytest.fixture
-def bench(book: Book, clock: Clock) -> Bench:
-    return Bench(book, clock)
+@pytest.fixture(params=["alone", "grouped"])
+def bench(book: Book, clock: Clock, request: pytest.FixtureRequest) -> Bench:
+    """With a ledger that writes each effect alone, and with one that writes several at once."""
+    return Bench(book, clock, grouped=request.param == "grouped")
 
 
 @pytest.fixture

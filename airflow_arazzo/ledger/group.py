@@ -17,15 +17,17 @@ from typing import Any, NamedTuple
 
 from airflow_arazzo.engine.batch import Later
 from airflow_arazzo.engine.machine import Send
-from airflow_arazzo.engine.messages import Response, TransportError
+from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.engine.run import Exchange
 from airflow_arazzo.ledger.book import GRACE, PAUSES, Asked, Book
 from airflow_arazzo.ledger.database import Turn, boot_clock
 from airflow_arazzo.ledger.exchange import LedgeredExchange, lifetime_of
 from airflow_arazzo.ledger.model import (
+    AmbiguousEffect,
     Description,
     EffectUnderWay,
     LedgerUnavailable,
+    OtherRequest,
     Outcome,
     Permission,
     Replay,
@@ -189,7 +191,7 @@ class GroupBook:
             if isinstance(work, Closing):
                 return within.close(*work[:4], keep=work.keep)
             return within.open_once(item.key, work)
-        except (EffectUnderWay, TransportError) as error:
+        except (EffectUnderWay, OtherRequest, AmbiguousEffect) as error:
             return error  # about this effect alone
 
     def _take_back(self, item: _Item) -> None:

@@ -66,6 +66,14 @@ _LENGTHS: dict[str, int] = {
 _FORGOTTEN = "forget-responses"
 """Action of the audit records, without a key, that say when old responses were dropped."""
 
+# Made once: to make a statement costs several times what SQLite needs to carry it out.
+_INSERT = {
+    "sqlite": sqlite.insert(EFFECTS).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(EFFECTS).on_conflict_do_nothing(),
+}
+_UPDATE = sa.update(EFFECTS).where(
+    EFFECTS.c.key == sa.bindparam("_key"), EFFECTS.c.version == sa.bindparam("_version")
+)
 _RESPONSE = msgspec.msgpack.Decoder(Response)
 
 
@@ -131,9 +139,9 @@ class Store:
                 "attempts": 1,
                 "note": "",
             }
-            dialect = postgresql if turn.connection.dialect.name == "postgresql" else sqlite
-            statement = dialect.insert(EFFECTS).values(**_fitting(EFFECTS, values)).on_conflict_do_nothing()
-            return turn.ticks if turn.connection.execute(statement).rowcount == 1 else None
+            statement = _INSERT[turn.connection.dialect.name]
+            inserted = turn.connection.execute(statement, _fitting(EFFECTS, values))
+            return turn.ticks if inserted.rowcount == 1 else None
 
     def look(self, key: str) -> Seen:
         """The entry of a key, and the time."""
@@ -249,8 +257,8 @@ class Store:
 
 def _compare_and_set(connection: sa.Connection, key: str, version: int, change: Mapping[str, Any]) -> bool:
     """The one way in which an entry changes."""
-    statement = sa.update(EFFECTS).where(EFFECTS.c.key == key, EFFECTS.c.version == version)
-    return connection.execute(statement.values(**_fitting(EFFECTS, change))).rowcount == 1
+    values = {**_fitting(EFFECTS, change), "_key": key, "_version": version}
+    return connection.execute(_UPDATE, values).rowcount == 1
 
 
 def _record(connection: sa.Connection, now: float, entry: Entry, who: str, action: str, reason: str) -> None:

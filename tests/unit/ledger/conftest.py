@@ -55,6 +55,7 @@ class Bench:
 
     def __init__(self, book: Book, clock: Clock, *, grouped: bool = False) -> None:
         self.book, self.store, self.clock, self.grouped = book, book.store, clock, grouped
+        self.monkeypatch: Any = None
         self.connection = Connection(id="api", base_url="https://api.test", timeout=30.0)
         self.secrets: list[str] = []
 
@@ -137,9 +138,13 @@ def book(clock: Clock) -> Iterator[Book]:
 
 
 @pytest.fixture(params=["alone", "grouped"])
-def bench(book: Book, clock: Clock, request: pytest.FixtureRequest) -> Bench:
+def bench(
+    book: Book, clock: Clock, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Bench:
     """With a ledger that writes each effect alone, and with one that writes several at once."""
-    return Bench(book, clock, grouped=request.param == "grouped")
+    bench = Bench(book, clock, grouped=request.param == "grouped")
+    bench.monkeypatch = monkeypatch
+    return bench
 
 
 @pytest.fixture

@@ -1,0 +1,197 @@
+"""Several effects in one transaction: each decided by itself, and nothing said before it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.ledger.book import Book
+from airflow_arazzo.ledger.database import Database, Turn
+from airflow_arazzo.ledger.group import Closing, GroupBook
+from airflow_arazzo.ledger.model import (
+    AmbiguousEffect,
+    Description,
+    EffectUnderWay,
+    LedgerUnavailable,
+    OtherRequest,
+    Outcome,
+    Permission,
+    Replay,
+)
+
+OK = Response(200, (), b'{"id":1}')
+Described = Callable[..., Description]
+
+
+@pytest.fixture
+def group(book: Book) -> GroupBook:
+    return GroupBook(book, sleep=lambda seconds: None)
+
+
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Counts writing transactions; ``before`` and ``after`` are called around the commit of each."""
+    seen: dict[str, Any] = {"count": 0, "before": lambda: None, "after": lambda: None}
+    real = Database.transaction
+
+    @contextmanager
+    def counted(self: Database, *, write: bool = True) -> Iterator[Turn]:
+        with real(self, write=write) as turn:
+            yield turn
+            if write:
+                seen["count"] += 1
+                seen["before"]()
+        if write:
+            seen["after"]()
+
+    monkeypatch.setattr(Database, "transaction", counted)
+    return seen
+
+
+async def ask(group: GroupBook, keys: list[str], description: Description, **how: Any) -> list[Any]:
+    how = {"timeout": 30, "lifetime": None, **how}
+    return await asyncio.gather(*(group.open(key, description, **how) for key in keys), return_exceptions=True)
+
+
+def closing(permission: Permission, outcome: Outcome = Outcome.EFFECT) -> Closing:
+    return Closing(permission, outcome, OK if outcome is Outcome.EFFECT else None, "status", True)
+
+
+def test_many_effects_few_transactions(
+    group: GroupBook, described: Described, transactions: dict[str, Any]
+) -> None:
+    async def run() -> None:
+        keys = [f"{number:03}" for number in range(100)]
+        permissions = await ask(group, keys, described())
+        assert [each.key for each in permissions] == keys
+        assert len({each.owner for each in permissions}) == 100
+        await asyncio.gather(*(group.close(closing(each)) for each in permissions))
+
+    asyncio.run(run())
+    entries = group.book.store.entries(limit=200)
+    assert {entry.outcome for entry in entries} == {Outcome.EFFECT}
+    assert len(entries) == 100
+    assert transactions["count"] <= 4
+
+
+def test_nobody_hears_of_a_permission_that_is_not_committed(
+    group: GroupBook, described: Described, transactions: dict[str, Any]
+) -> None:
+    def fail() -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    transactions["before"] = fail
+    found = asyncio.run(ask(group, ["a", "b"], described()))
+    assert [type(each) for each in found] == [LedgerUnavailable] * 2
+    assert transactions["count"] == 3
+    assert group.book.store.entries() == []
+
+
+def test_a_lost_confirmation_is_no_second_attempt(
+    group: GroupBook, described: Described, transactions: dict[str, Any]
+) -> None:
+    left = [1, 0, 1, 0]
+
+    def lost() -> None:
+        if left.pop(0):
+            raise LedgerUnavailable("connection lost after the commit")
+
+    transactions["after"] = lost
+
+    async def run() -> None:
+        permissions = await ask(group, ["a", "b"], described())
+        assert [(each.version, each.doubt) for each in permissions] == [(1, False), (1, False)]
+        await asyncio.gather(*(group.close(closing(each)) for each in permissions))
+
+    asyncio.run(run())
+    entries = group.book.store.entries()
+    assert [(entry.outcome, entry.attempts, entry.version) for entry in entries] == [
+        (Outcome.EFFECT, 1, 2)
+    ] * 2
+    assert not any(group.book.store.audit(entry.key) for entry in entries)
+
+
+def test_each_is_decided_by_itself(group: GroupBook, described: Described, clock: Any) -> None:
+    book = group.book
+    for key in ("effect", "other", "unknown", "refused", "busy", "not-sent"):
+        permission = book.open(key, described(), timeout=30, lifetime=None)
+        assert isinstance(permission, Permission)
+        if key != "busy":
+            outcome = Outcome.EFFECT if key in ("effect", "other") else Outcome(key)
+            book.close(permission, outcome, OK if outcome is Outcome.EFFECT else None)
+
+    async def run() -> dict[str, Any]:
+        asked = {"effect": "f", "other": "g", "unknown": "f", "refused": "g", "busy": "f", "not-sent": "f"}
+        asked["new"] = "f"
+        found = await asyncio.gather(
+            *(
+                group.open(key, described(fingerprint), timeout=30, lifetime=None)
+                for key, fingerprint in asked.items()
+            ),
+            return_exceptions=True,
+        )
+        return dict(zip(asked, found, strict=True))
+
+    found = asyncio.run(run())
+    assert {key: type(each) for key, each in found.items()} == {
+        "effect": Replay,
+        "other": OtherRequest,
+        "unknown": AmbiguousEffect,
+        "refused": Permission,
+        "busy": EffectUnderWay,
+        "not-sent": Permission,
+        "new": Permission,
+    }
+    assert found["refused"].generation == 1
+    assert found["effect"].response == OK
+    known = {entry.key: entry.outcome for entry in book.store.entries()}
+    assert known["new"] == known["refused"] == known["not-sent"] == Outcome.INTENT
+    assert known["other"] == Outcome.EFFECT
+
+
+def test_two_for_one_effect_in_one_moment(group: GroupBook, described: Described) -> None:
+    found = asyncio.run(ask(group, ["a", "a", "b"], described()))
+    assert [type(each) for each in found] == [Permission, EffectUnderWay, Permission]
+
+
+def test_who_gave_up_has_its_intent_taken_back(
+    group: GroupBook, described: Described, transactions: dict[str, Any]
+) -> None:
+    """One of two is cancelled while the transaction is written; the other one is not disturbed."""
+    permitted: list[Any] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        tasks = [
+            asyncio.ensure_future(group.open(key, described(), timeout=30, lifetime=None))
+            for key in ("a", "b")
+        ]
+
+        def cancel() -> None:
+            transactions["before"] = lambda: None
+            asyncio.run_coroutine_threadsafe(cancelled(), loop).result(5)
+
+        async def cancelled() -> None:
+            tasks[0].cancel()
+            await asyncio.sleep(0)
+
+        transactions["before"] = cancel
+        permitted.extend(await asyncio.gather(*tasks, return_exceptions=True))
+
+    asyncio.run(run())
+    assert isinstance(permitted[0], asyncio.CancelledError)
+    assert isinstance(permitted[1], Permission)
+    outcomes = {entry.key: entry.outcome for entry in group.book.store.entries()}
+    assert outcomes == {"a": Outcome.NOT_SENT, "b": Outcome.INTENT}
+
+
+def test_a_fault_of_ours_is_heard_of(
+    group: GroupBook, described: Described, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_arazzo.ledger.group.Book", lambda *given, **named: 1 / 0)
+    assert [type(each) for each in asyncio.run(ask(group, ["a"], described()))] == [ZeroDivisionError]

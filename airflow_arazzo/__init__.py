@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_arazzo.version import __version__
 
-__all__ = ["ArazzoDag", "ArazzoTaskGroup", "__version__", "arazzo_dags"]
+__all__ = ["ArazzoDag", "ArazzoTaskGroup", "FileRows", "SqlRows", "__version__", "arazzo_dags"]
 
 if TYPE_CHECKING:
     from airflow_arazzo.dag import ArazzoDag
     from airflow_arazzo.factory import arazzo_dags
+    from airflow_arazzo.rows.source import FileRows, SqlRows
     from airflow_arazzo.task_group import ArazzoTaskGroup
 
 _HOMES = {
     "ArazzoDag": "airflow_arazzo.dag",
     "ArazzoTaskGroup": "airflow_arazzo.task_group",
+    "FileRows": "airflow_arazzo.rows.source",
+    "SqlRows": "airflow_arazzo.rows.source",
     "arazzo_dags": "airflow_arazzo.factory",
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from airflow.sdk import DAG, Asset
 
+from airflow_arazzo.batches import build_batch, row_options
 from airflow_arazzo.docs import workflow_doc
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.graph import components, task_names
@@ -76,6 +77,10 @@ class ArazzoDag(DAG):
         their events, except credentials and those that are long; numbers as in XCom. A workflow that can
         take several ways gets a task ``outputs`` for it, which comes last.
     :param pool: the pool of all tasks; it wins over ``default_args``.
+    :param for_each: rows to run the workflow for, each a set of inputs: an upstream task's output, a
+        :class:`~airflow_arazzo.rows.source.SqlRows`, a :class:`~airflow_arazzo.rows.source.FileRows`, the
+        path of a file, or a list. Inputs then come from the rows and from ``inputs``, not from params; the
+        further options of a batch are those of :class:`~airflow_arazzo.batches.RowOptions`.
     :raises BrokenDocument: when the document does not compile.
     :raises MissingInputs: for a schedule without values for all required inputs, and for an input called
         ``period_start`` or ``period_end`` that has no value when templates use ``period``.
@@ -120,17 +125,32 @@ class ArazzoDag(DAG):
             )
             plan = declared(plan, idempotency)
             check_names(plan, given, connections or {})
-            by_period = uses_period(given, identity)
-            arguments = _dag_arguments(plan, given, pool, kwargs, by_period=by_period)
+            rows = row_options(plan, given, kwargs)
+            by_period = uses_period(given, identity, rows and rows.templates())
+            arguments = _dag_arguments(plan, given, pool, kwargs, by_period=by_period, asks=rows is None)
         except (BrokenDocument, MissingInputs, UnknownName) as error:
             # Airflow shows the last frames of the traceback: the DAG file's should be among them.
             raise error.with_traceback(None) from None
         super().__init__(dag_id or task_names([plan.root.id])[0], **arguments)
         self.fileloc = caller
         self.plan = plan
+        self.steps: dict[str, ArazzoStepOperator] = {}
+        if rows is not None:
+            with self:
+                build_batch(
+                    plan,
+                    rows,
+                    inputs=given,
+                    connections=connections or {},
+                    absent_text=absent_text,
+                    ledger=ledger,
+                    identity=identity,
+                    outlets=outlets,
+                )
+            return
         with self:
             parts = components(plan, parallel=parallel)
-            self.steps: dict[str, ArazzoStepOperator] = build_tasks(
+            self.steps = build_tasks(
                 plan,
                 [part for part in parts if part.steps or plan.root.outputs or outlets],
                 inputs=given,
@@ -146,9 +166,18 @@ class ArazzoDag(DAG):
 
 
 def _dag_arguments(
-    plan: Plan, given: Mapping[str, Any], pool: str | None, kwargs: Mapping[str, Any], *, by_period: bool
+    plan: Plan,
+    given: Mapping[str, Any],
+    pool: str | None,
+    kwargs: Mapping[str, Any],
+    *,
+    by_period: bool,
+    asks: bool,
 ) -> dict[str, Any]:
-    """Arguments for :class:`airflow.sdk.DAG`, with what a workflow knows filled in."""
+    """Arguments for :class:`airflow.sdk.DAG`, with what a workflow knows filled in.
+
+    :param asks: whether inputs that are not given are asked for.
+    """
     arguments = dict(kwargs)
     defaults = dict(arguments.get("default_args") or {})
     if pool is not None:
@@ -156,11 +185,11 @@ def _dag_arguments(
     start = arguments.get("start_date") or defaults.get("start_date")
     schedule = with_data_intervals(arguments.get("schedule"), start)
     own_params = arguments.get("params") or {}
-    if schedule is not None:
+    if schedule is not None and asks:
         _check_values(plan, given, own_params)
     arguments["schedule"] = schedule
     arguments["default_args"] = defaults
-    arguments["params"] = {**workflow_params(plan.root, given), **own_params}
+    arguments["params"] = {**(workflow_params(plan.root, given) if asks else {}), **own_params}
     if by_period:
         _check_period_inputs(plan, given)
         arguments["params"] = {**period_params(required=schedule is None), **arguments["params"]}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from airflow.sdk import Asset, TaskGroup, XComArg
+from airflow.sdk import Asset, BaseOperator, TaskGroup, XComArg
 
+from airflow_arazzo.batches import build_batch, row_options
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
 from airflow_arazzo.operators.graph import components, task_names
@@ -67,6 +68,8 @@ class ArazzoTaskGroup(TaskGroup):
         having their effect twice. Without it, running a task again by hand sends its requests again.
     :param outlets: assets that the workflow updates when it has succeeded. Its outputs are the ``extra`` of
         their events, except credentials and those that are long; numbers as in XCom.
+    :param for_each: rows to run the workflow for, as :class:`~airflow_arazzo.dag.ArazzoDag` takes it, with
+        the further options of :class:`~airflow_arazzo.batches.RowOptions`.
     :raises BrokenDocument: when the document does not compile.
     :raises UnknownName: for inputs or connections that the workflow does not have.
     """
@@ -107,14 +110,30 @@ class ArazzoTaskGroup(TaskGroup):
             )
             plan = declared(plan, idempotency)
             check_names(plan, inputs or {}, connections or {})
+            rows = row_options(plan, inputs or {}, kwargs)
         except (BrokenDocument, UnknownName) as error:
             # Airflow shows the last frames of the traceback: the DAG file's should be among them.
             raise error.with_traceback(None) from None
         kwargs.setdefault("tooltip", plan.root.summary)
         super().__init__(group_id=group_id or task_names([plan.root.id])[0], **kwargs)
         self.plan = plan
+        self.steps: dict[str, ArazzoStepOperator] = {}
+        self._outputs: BaseOperator | None = None
+        if rows is not None:
+            with self:
+                self._outputs = build_batch(
+                    plan,
+                    rows,
+                    inputs=inputs or {},
+                    connections=connections or {},
+                    absent_text=absent_text,
+                    ledger=ledger,
+                    identity=identity,
+                    outlets=outlets,
+                )
+            return
         with self:
-            self.steps: dict[str, ArazzoStepOperator] = build_tasks(
+            self.steps = build_tasks(
                 plan,
                 components(plan, parallel=parallel),
                 inputs=inputs or {},
@@ -132,6 +151,7 @@ class ArazzoTaskGroup(TaskGroup):
     @property
     def output(self) -> XComArg:
         """The workflow's outputs, for tasks downstream: an object by output name; ``output["name"]`` is one.
+        Of a workflow over rows it is the report.
 
         Numbers that a float would change are objects ``{"$decimal": "10.10"}`` in it; see
         :mod:`airflow_arazzo.operators.exchange`.

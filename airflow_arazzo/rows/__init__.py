@@ -1,0 +1,1 @@
+"""The rows of a batch: where they come from, how they are checked and frozen, and where each one stands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,10 +37,14 @@ class Received:
 
 
 class ScriptedApi:
-    """Answers every path with its answers in turn, the last one again and again; 200 where it has none."""
+    """Answers every path with its answers in turn, the last one again and again; 200 where it has none.
+
+    :ivar decide: answers in place of that where it is set; None closes the connection without a word.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {}
+        self.decide: Callable[[Received], Answer | int | None] | None = None
         self.requests: list[Received] = []
         self.url = ""
 
@@ -87,8 +91,16 @@ def running_api() -> Iterator[ScriptedApi]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            api.requests.append(Received(self.command, self.path, dict(self.headers), body))
-            answer = api.next_answer(self.path.partition("?")[0])
+            received = Received(self.command, self.path, dict(self.headers), body)
+            api.requests.append(received)
+            if api.decide is None:
+                answer = api.next_answer(self.path.partition("?")[0])
+            else:
+                decided = api.decide(received)
+                if decided is None:
+                    self.close_connection = True
+                    return
+                answer = Answer(decided) if isinstance(decided, int) else decided
             data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             data = b"" if answer.body is None else data
             self.send_response(answer.status)

@@ -138,9 +138,7 @@ def book(clock: Clock) -> Iterator[Book]:
 
 
 @pytest.fixture(params=["alone", "grouped"])
-def bench(
-    book: Book, clock: Clock, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Bench:
+def bench(book: Book, clock: Clock, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """With a ledger that writes each effect alone, and with one that writes several at once."""
     bench = Bench(book, clock, grouped=request.param == "grouped")
     bench.monkeypatch = monkeypatch

@@ -55,7 +55,9 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 async def ask(group: GroupBook, keys: list[str], description: Description, **how: Any) -> list[Any]:
     how = {"timeout": 30, "lifetime": None, **how}
-    return await asyncio.gather(*(group.open(key, description, **how) for key in keys), return_exceptions=True)
+    return await asyncio.gather(
+        *(group.open(key, description, **how) for key in keys), return_exceptions=True
+    )
 
 
 def closing(permission: Permission, outcome: Outcome = Outcome.EFFECT) -> Closing:

@@ -19,7 +19,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "operators": [
-            {"integration-name": "Arazzo", "python-modules": ["airflow_arazzo.operators.step"]},
+            {
+                "integration-name": "Arazzo",
+                "python-modules": [
+                    f"airflow_arazzo.operators.{name}" for name in ("step", "rows", "chunk", "report")
+                ],
+            },
         ],
         "hooks": [{"integration-name": "Arazzo", "python-modules": ["airflow_arazzo.hooks.arazzo"]}],
         "connection-types": [
@@ -44,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "cli": ["airflow_arazzo.cli.airflow.get_commands"],
+        "config": CONFIGURATION,
     }
 
 
@@ -54,6 +60,26 @@ def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
 def _flag(label: str, description: str) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": ["boolean", "null"]}}
 
+
+CONFIGURATION: dict[str, Any] = {
+    "arazzo": {
+        "description": "Workflows over rows.",
+        "options": {
+            "rows_folder": {
+                "description": (
+                    "Where runs keep their rows and where each of them stands: a URL that "
+                    "airflow.sdk.ObjectStoragePath understands, which every worker can reach. Without it a "
+                    "folder in Airflow's home."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "s3://billing/arazzo-rows",
+                "default": "",
+            }
+        },
+    }
+}
+"""Sections of Airflow's configuration that belong to the provider."""
 
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {

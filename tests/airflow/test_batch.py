@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import Answer, ScriptedApi, end, goto, retry, workflow
+from scripted import Answer, ScriptedApi, workflow
 
 OPERATIONS = ["POST /a", "GET /b", "POST /c", "POST /d"]
 INPUTS = {
@@ -131,7 +131,7 @@ def test_rows_of_a_file(batch_dag: Any, run_dag: Any, api: ScriptedApi, tmp_path
     assert ran.state == "success", ran.log
     second = "2.00" if kind == "parquet" else "2"
     assert sorted(api.bodies) == [
-        '{"id":"c,1","amount":%s,"kind":"a \\"b\\"\\nc"}' % second,
+        '{"id":"c,1","amount":' + second + ',"kind":"a \\"b\\"\\nc"}',
         '{"id":"c-0","amount":10.10}',
         '{"id":"c-2","kind":"x"}',
     ]

@@ -133,9 +133,7 @@ async def by_hand(url: str, kind: str, count: int, concurrency: int) -> float:
                         raise RuntimeError(f"status {response.status}")
             else:
                 event = {"customerId": "c", **EVENT, "uniqueId": f"{run}-{number}"}
-                async with session.post(
-                    f"{url}/ingest", json=event, headers={"X-API-KEY": KEY}
-                ) as response:
+                async with session.post(f"{url}/ingest", json=event, headers={"X-API-KEY": KEY}) as response:
                     await response.read()
                     if response.status != 200:
                         raise RuntimeError(f"status {response.status}")

@@ -36,6 +36,9 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_LIMIT = 50 * 1024 * 1024
 """Bytes of a decoded response body."""
 
+_CHOICES_KEPT = 256
+"""Ways of authentication that are remembered: one for each operation and connection, as a rule."""
+
 _DIGESTS_KEPT = 100
 """Signatures of digest authentication that are remembered for masking; each is good for one request."""
 
@@ -61,6 +64,7 @@ class Transport:
         self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
         self._tokens = TokenStore(self._ask, clock, self._hide)
         self._digests: dict[tuple[Any, ...], DigestSession] = {}
+        self._chosen: dict[tuple[Any, ...], tuple[Credentials, Source, Connection]] = {}
 
     async def __aenter__(self) -> Transport:
         return self
@@ -92,7 +96,7 @@ class Transport:
         :raises OutcomeUnknown: when it may have had one.
         """
         seconds = request.seconds(connection.timeout or DEFAULT_TIMEOUT)
-        credentials = authenticate(request, source, connection)
+        credentials = self._credentials(request, source, connection)
         wire = prepare(request, source, connection, credentials)
         call = _Call(request, source, connection, credentials, prepared=wire)
         progress = Progress(redact(wire.describe(), self.secrets()))
@@ -102,6 +106,20 @@ class Transport:
         except TimeoutError:
             what = "the response is not complete" if progress.left else f"there is no {progress.stage}"
         raise progress.failure(f"{what} after {seconds:g} s")
+
+    def _credentials(self, request: Request, source: Source, connection: Connection) -> Credentials:
+        """As :func:`authenticate`, which says the same of requests that differ in their values only."""
+        names = tuple(name.casefold() for name, _ in request.headers)
+        if "?" in request.target or "cookie" in names:
+            return authenticate(request, source, connection)
+        key = (id(source), id(connection), request.security, request.credentials, names)
+        known = self._chosen.get(key)
+        if known is None:
+            if len(self._chosen) >= _CHOICES_KEPT:
+                self._chosen.clear()
+            # With what the key names, which therefore stays what it is.
+            known = self._chosen[key] = (authenticate(request, source, connection), source, connection)
+        return known[0]
 
     async def _followed(self, call: _Call, progress: Progress) -> Response:
         """The response to a call, or to the last of the redirects that it leads to."""

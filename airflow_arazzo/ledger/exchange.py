@@ -108,8 +108,8 @@ class LedgeredExchange:
             return await self._send(msgspec.structs.replace(command, again=False))
         key = effect_key(self._identity, command.path, command.visit)
         idempotency = _idempotency(step)
-        if idempotency is not None:
-            with_key(request, idempotency, key)  # before an intent is written that nothing comes of
+        # Before an intent is written that nothing comes of.
+        keyed = with_key(request, idempotency, key) if idempotency is not None else request
         try:
             allowed = await self._open(key, command, idempotency)
         except AmbiguousEffect as unknown:
@@ -122,7 +122,8 @@ class LedgeredExchange:
         if allowed.doubt:
             self._tell(f"{step.id}: what became of it is not known, and it may safely be sent again")
         if idempotency is not None:
-            request = with_key(request, idempotency, wire_key(key, allowed.generation))
+            again = allowed.generation > 0
+            request = with_key(request, idempotency, wire_key(key, allowed.generation)) if again else keyed
         # The ledger knows what became of earlier requests; the exchange below need not be careful.
         plain = msgspec.structs.replace(command, request=request, again=False)
         try:
@@ -131,7 +132,7 @@ class LedgeredExchange:
                 return response
             what = f"status {response.status}"
         except OutcomeUnknown as error:
-            if step.probe is None or _lifetime(request, idempotency) is not None:
+            if step.probe is None or lifetime_of(request, idempotency) is not None:
                 raise
             what = str(error)
         lost = AmbiguousEffect(f"{what}; whether it took effect is unknown, and it is not sent again", key)
@@ -148,7 +149,7 @@ class LedgeredExchange:
         unknown = outcome_of(response.status) is Outcome.UNKNOWN
         if step.probe is None or self._scope is None or not unknown:
             return False
-        if _lifetime(command.request, idempotency) is not None:
+        if lifetime_of(command.request, idempotency) is not None:
             return False
         scope = self._scope().during(Exchanged(command.request, response))
         return not step.criteria or not criteria_hold(step.criteria, scope)[0]

@@ -57,11 +57,13 @@ AUDIT = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
 )
 
-_LENGTHS: dict[str, int] = {
-    f"{table.name}.{column.name}": column.type.length
+_LENGTHS: dict[str, dict[str, int]] = {
+    table.name: {
+        column.name: column.type.length
+        for column in table.columns
+        if isinstance(column.type, sa.String) and column.type.length
+    }
     for table in (EFFECTS, AUDIT)
-    for column in table.columns
-    if isinstance(column.type, sa.String) and column.type.length
 }
 _FORGOTTEN = "forget-responses"
 """Action of the audit records, without a key, that say when old responses were dropped."""
@@ -279,11 +281,13 @@ def _fitting(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
     PostgreSQL refuses texts that are too long, null characters and unpaired surrogates; a step must not be
     stuck for ever because its run has a long name.
     """
-    fitting = dict(values)
+    fitting, lengths = dict(values), _LENGTHS[table.name]
     for name, value in values.items():
         if isinstance(value, str):
-            text = value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-            fitting[name] = text[: _LENGTHS.get(f"{table.name}.{name}")]
+            text = str(value)
+            if not text.isascii() or "\0" in text:
+                text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+            fitting[name] = text[: lengths.get(name)]
     return fitting
 
 

@@ -25,7 +25,7 @@ from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.machine import Done, Machine, begin
 from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.outcomes import ended
-from airflow_arazzo.engine.redact import redact
+from airflow_arazzo.engine.redact import printable, redact
 from airflow_arazzo.engine.run import Exchange, check_credentials, secret_inputs, sender
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.hooks.arazzo import ArazzoHook
@@ -171,6 +171,8 @@ class ArazzoChunkOperator(BaseOperator):
                     work.settings,
                     attempt=attempt,
                     secrets=lambda: (*story.hidden, *transport.secrets(), *machine.secret_values()),
+                    scope=machine.scope,
+                    tell=lambda text: self.log.info("row %r: %s", place.key, story.safe(text)),
                 )
 
             batch = Batch(
@@ -386,7 +388,9 @@ class _Work:
         hidden = self._hidden(row)
         told = ended(failure, done.ended_by)
         return msgspec.structs.replace(
-            told, message=redact(told.message, hidden), hint=redact(told.hint, hidden)
+            told,
+            message=printable(redact(told.message, hidden)),
+            hint=printable(redact(told.hint, hidden)),
         )
 
     def _tell(self, place: Place, failure: Failure) -> None:

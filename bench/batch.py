@@ -2,8 +2,9 @@
 
 Each row is one request with an output: *reads* are GETs, *writes* are POSTs with an idempotency key, the
 batch's with the ledger on (SQLite, every commit written through to the disk) and the loop's without. Both
-have the same concurrency, and are measured in turns in one run, against two servers, each a process of its
-own: the sandbox, which may be the limit itself, and one that answers at once. Figures are medians.
+have the same concurrency, and are measured in turns in one run, against three servers, each a process of its
+own: the sandbox, one that does nothing but answer, and the same as if it were 20 ms away. Without a network
+between them it is the processor's time for each row that is measured. Figures are medians.
 
 Then the memory: the most that a process of its own held at once (resident set) for 1,000, 10,000 and
 100,000 rows.
@@ -177,11 +178,10 @@ async def in_batch(plan: Plan, url: str, count: int, concurrency: int, ledger: S
 
 
 @contextmanager
-def raw_server() -> Iterator[str]:
-    """The server that answers at once, in a process of its own; its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.raw_server"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    )
+def raw_server(latency: float = 0.0) -> Iterator[str]:
+    """The server that does nothing but answer, in a process of its own; its URL."""
+    command = [sys.executable, "-m", "bench.raw_server", str(latency)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout is None:
             raise RuntimeError("the server has no output")
@@ -255,7 +255,11 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     """All measurements."""
     result: dict[str, Any] = {"rows": given.rows, "concurrency": given.concurrency, "rounds": given.rounds}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        urls = {"sandbox": stack.enter_context(sandbox()), "raw": stack.enter_context(raw_server())}
+        urls = {
+            "sandbox": stack.enter_context(sandbox()),
+            "raw": stack.enter_context(raw_server()),
+            "20 ms away": stack.enter_context(raw_server(0.02)),
+        }
         for server, url in urls.items():
             result[server] = measure(url, given.rounds, given.rows, given.concurrency, Path(name))
         sizes = SIZES if given.memory is None else tuple(given.memory)
@@ -268,11 +272,11 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """The figures for people."""
-    lines = [f"{'rows per second':<18}{'aiohttp':>10}{'batch':>10}{'ratio':>8}"]
-    for server in ("sandbox", "raw"):
+    lines = [f"{'rows per second':<20}{'aiohttp':>10}{'batch':>10}{'ratio':>8}"]
+    for server in ("sandbox", "raw", "20 ms away"):
         for kind, found in result[server].items():
             figures = f"{found['aiohttp']:>10.0f}{found['batch']:>10.0f}{found['ratio']:>8.2f}"
-            lines.append(f"{server + ', ' + kind:<18}{figures}")
+            lines.append(f"{server + ', ' + kind:<20}{figures}")
     for kind, found in result["peak_mib"].items():
         each = ", ".join(f"{int(size):,} rows {mib:.0f} MiB" for size, mib in found.items())
         lines.append(f"peak memory, {kind}: {each}")

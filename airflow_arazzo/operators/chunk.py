@@ -332,7 +332,8 @@ class _Work:
         """A row has ended here."""
         place: Place = row.key
         state = row.machine.state
-        self._story.hide(row.machine.secret_values())
+        for secret in row.machine.secret_values():
+            mask_secret(secret)  # of this row alone: what all rows hide is searched for in every text
         if done.status == "failed":
             failure = self._safe(done.failure or Failure("failed", "the step failed"), done, row)
             again = not done.ended_by and may_retry(

@@ -175,6 +175,7 @@ def test_every_field_of_the_form_is_an_extra_that_is_known() -> None:
 
     samples: dict[str, Any] = {
         "timeout": 5,
+        "rate": 2.5,
         "verify": "false",
         "proxies": '{"https": "http://proxy:3128"}',
         "schemes": '{"key": {"value": "v"}}',

@@ -103,9 +103,11 @@ def build_batch(
     ledger: bool,
     identity: str,
     outlets: Sequence[Asset] = (),
+    own_dag: bool = False,
 ) -> ArazzoReportOperator:
     """Make the tasks of a batch in the DAG or task group that is being built.
 
+    :param own_dag: whether the DAG is the workflow's own.
     :param outlets: assets that the batch updates when not too many rows have failed.
     :return: the last one.
     """
@@ -123,6 +125,7 @@ def build_batch(
         accept_changes=options.accept_changes,
         rows_folder=options.rows_folder,
         absent_text=absent_text,
+        own_dag=own_dag,
         doc_md="Reads the rows of the run, checks each, and freezes them.",
         **_FIXED,
     )

@@ -146,6 +146,7 @@ class ArazzoDag(DAG):
                     ledger=ledger,
                     identity=identity,
                     outlets=outlets,
+                    own_dag=True,
                 )
             return
         with self:

@@ -65,6 +65,7 @@ class ArazzoRowsOperator(BaseOperator):
     :param accept_changes: whether rows may change after steps have begun.
     :param rows_folder: where runs keep their rows; the configuration's ``[arazzo] rows_folder`` by default.
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
+    :param own_dag: whether the DAG is the workflow's own, so that a run's configuration can mean its inputs.
     """
 
     template_fields: Sequence[str] = ("for_each", "inputs", "rows_folder", "plan_digest")
@@ -84,6 +85,7 @@ class ArazzoRowsOperator(BaseOperator):
         accept_changes: bool = False,
         rows_folder: str = "",
         absent_text: Literal["fail", "empty"] = "fail",
+        own_dag: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +99,7 @@ class ArazzoRowsOperator(BaseOperator):
         self.accept_changes = accept_changes
         self.rows_folder = rows_folder
         self.absent_text = absent_text
+        self.own_dag = own_dag
         self.plan_digest = plan.digest
         self.uses_period = uses_period(self.for_each, self.inputs, rows_folder)
 
@@ -116,6 +119,7 @@ class ArazzoRowsOperator(BaseOperator):
         :raises AirflowFailException: for rows that cannot be read or are not accepted, with their lines and
             reasons.
         """
+        self._refuse_configuration(context)
         group = self.task_id.rpartition(".")[0]
         base = self.rows_folder or default_folder()
         folder = run_folder(base, self.dag_id, context["dag_run"].run_id, group or "rows")
@@ -138,6 +142,16 @@ class ArazzoRowsOperator(BaseOperator):
         store = context["task_state_store"]
         store.set(MANIFEST, {"digest": found.digest, "max_tries": context["ti"].max_tries})
         return list(range(len(found.chunks)))
+
+    def _refuse_configuration(self, context: Any) -> None:
+        """Inputs in a run's configuration would be lost, and a credential there would not be secret."""
+        known = {*(self.plan.root.inputs.get("properties") or {}), *self.plan.root.credentials}
+        given = set(context["dag_run"].conf or {}) & known - set(self.dag.params) if self.own_dag else set()
+        if given:
+            raise AirflowFailException(
+                f"Nothing was sent. The run's configuration gives {', '.join(sorted(given))}, and inputs come "
+                f"from the rows and from the DAG."
+            )
 
     def _frozen_before(self, context: Any, folder: Any) -> Manifest | None:
         """What an attempt before this one has frozen; a clear begins anew."""

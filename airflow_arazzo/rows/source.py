@@ -147,7 +147,9 @@ def _file(path: str, conn_id: str = "", format: str = "") -> Iterator[Found]:
         yield from readers[kind](place)
     except FileNotFoundError:
         raise BadSource(f"for_each: there is no file {path!r}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except BadSource:
+        raise
+    except (ValueError, csv.Error) as error:
         raise BadSource(f"for_each: {path!r} cannot be read: {error}") from None
 
 

@@ -263,6 +263,37 @@ def test_bad_rows_can_be_set_aside(batch_dag: Any, run_dag: Any, api: ScriptedAp
     }
 
 
+def test_inputs_in_a_configuration_are_not_lost_silently(
+    batch_dag: Any, run_dag: Any, api: ScriptedApi
+) -> None:
+    dag = batch_dag(pay(), for_each=rows(1))
+    ran = run_dag(dag, {"amount": 5}, connections={"api": api.connection()})
+    assert ran.state == "failed"
+    assert "The run's configuration gives amount, and inputs come from the rows" in ran.log
+    assert api.paths == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("no-such.csv", None, "there is no file"),
+        ("x.txt", b"", "no CSV, JSON Lines or Parquet file"),
+        ("x.csv", b"id,id\n1,2\n", "several columns have the same name: id"),
+        ("x.csv", b"id\n\xff\n", "cannot be read"),
+        ("x.parquet", b"no parquet", "cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    batch_dag: Any, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    from airflow_arazzo.rows.source import BadSource, plain_source, read_rows
+
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadSource, match=message):
+        list(read_rows(plain_source(str(tmp_path / name))))
+
+
 def test_duplicates_are_named(batch_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
     twice = [{"id": "c-1"}, {"id": "c-2"}, {"id": "c-1", "amount": 1}, {"id": "c-1"}]
     dag = batch_dag(pay(), for_each=twice, on_bad_rows="set_aside")
@@ -313,7 +344,7 @@ def test_thousand_rows_of_which_thirty_fail(
         if kind in ("400", "429", "500"):
             return 200 if healed and kind != "400" else int(kind)
         if kind == "timeout":
-            time.sleep(2.5)
+            time.sleep(7)
         return None if kind == "reset" else 200
 
     api.decide = decide
@@ -323,7 +354,7 @@ def test_thousand_rows_of_which_thirty_fail(
     dag = batch_dag(
         pay(), {"stepId": "b"}, for_each=given, batch_size=300, on_bad_rows="set_aside", max_failed_rows=10
     )
-    connection = {"api": api.connection(extra={"timeout": 1})}
+    connection = {"api": api.connection(extra={"timeout": 4})}
     ran = run(run_dag, dag, api, connections=connection)
     asked = ids(api)
     assert Counter(fate(int(key[2:])) for key in asked.elements()) == {

@@ -27,7 +27,6 @@ from tests.integration import batch_process
 from tests.integration.test_ledger_attempts import ROOT
 from tests.integration.test_ledger_races import (
     kinds_of,
-    ledger,  # noqa: F401 - a fixture
     resolve,
     wait_until_nothing_is_under_way,
 )
@@ -59,7 +58,7 @@ def seeded(sandbox: RunningSandbox, names: list[str]) -> None:
     sandbox.seed(amberflo={"customers": [{"customerId": name, "customerName": name} for name in names]})
 
 
-def test_two_batches_over_the_same_rows(ledger: str) -> None:  # noqa: F811
+def test_two_batches_over_the_same_rows(ledger: str) -> None:
     names = [f"c-{number}" for number in range(120)]
     with running_sandbox() as sandbox:
         seeded(sandbox, names)
@@ -97,7 +96,7 @@ def test_without_care_it_goes_wrong(tmp_path: Path, careless: str, monkeypatch: 
 
 
 def test_killed_at_any_moment_no_row_is_billed_twice_or_lost(
-    ledger: str,  # noqa: F811
+    ledger: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     names = [f"c-{number}" for number in range(80)]

@@ -149,8 +149,8 @@ class ArazzoRowsOperator(BaseOperator):
         given = set(context["dag_run"].conf or {}) & known - set(self.dag.params) if self.own_dag else set()
         if given:
             raise AirflowFailException(
-                f"Nothing was sent. The run's configuration gives {', '.join(sorted(given))}, and inputs come "
-                f"from the rows and from the DAG."
+                f"Nothing was sent. The run's configuration gives {', '.join(sorted(given))}, and inputs "
+                f"come from the rows and from the DAG."
             )
 
     def _frozen_before(self, context: Any, folder: Any) -> Manifest | None:

@@ -111,7 +111,7 @@ def build_batch(
     :param outlets: assets that the batch updates when not too many rows have failed.
     :return: the last one.
     """
-    parts = components(plan)
+    parts = components(plan, expand=False)
     by_period = uses_period(inputs, identity, options.templates())
     rows = ArazzoRowsOperator(
         task_id="rows",

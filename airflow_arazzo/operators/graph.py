@@ -115,15 +115,16 @@ def led_to(
     return None
 
 
-def components(plan: Plan, *, parallel: bool = False) -> list[Component]:
+def components(plan: Plan, *, parallel: bool = False, expand: bool = True) -> list[Component]:
     """The components of a plan's workflow in an order in which each comes after those it can follow.
 
     Steps that no way leads to are in none of them. Where steps run side by side to the end, the last
     component has no steps: it comes when all have run, and the workflow ends in it.
 
     :param parallel: whether steps that share no data and no declared order run side by side.
+    :param expand: whether steps of called workflows have tasks of their own.
     """
-    found = drafts(plan, single_ends=parallel)
+    found = drafts(plan, single_ends=parallel, expand=expand)
     side = _side_by_side(plan, found) if parallel else _Side(found, {}, frozenset())
     ways = {
         each.name: side.joins[each.name] if each.name in side.joins else _ways(each, side.found)

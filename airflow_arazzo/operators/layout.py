@@ -77,13 +77,14 @@ def task_names(step_ids: Sequence[str]) -> list[str]:
     return names
 
 
-def drafts(plan: Plan, *, single_ends: bool = False) -> list[Draft]:
+def drafts(plan: Plan, *, single_ends: bool = False, expand: bool = True) -> list[Draft]:
     """The drafts of a plan, each after those it can follow. Steps that no way leads to are in none.
 
     :param single_ends: whether called workflows that can end in several tasks are driven by one.
+    :param expand: whether steps of called workflows have tasks of their own at all.
     """
     around = _Around((), "", frozenset({None}), frozenset(), frozenset({0}), frozenset({0}), frozenset())
-    return list(_level(plan, plan.workflow, around, single_ends))
+    return list(_level(plan, plan.workflow, around, single_ends=single_ends, expand=expand))
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ class _Around:
     handled: frozenset[int]
 
 
-def _level(plan: Plan, key: str, around: _Around, single_ends: bool) -> Iterator[Draft]:
+def _level(
+    plan: Plan, key: str, around: _Around, *, single_ends: bool = False, expand: bool = True
+) -> Iterator[Draft]:
     """Drafts of a workflow, and of those that its steps call."""
     workflow = plan.workflows[key]
     graph = StepGraph.of(workflow.steps)
@@ -130,8 +133,8 @@ def _level(plan: Plan, key: str, around: _Around, single_ends: bool) -> Iterator
             answers=around.handled | (around.ends - {0} if can_end else frozenset()),
             exits=exits,
         )
-        inside = _inside(plan, by_id[group[0]], draft, around) if len(group) == 1 else None
-        inner = list(_level(plan, *inside, False)) if inside else []
+        inside = _inside(plan, by_id[group[0]], draft, around) if expand and len(group) == 1 else None
+        inner = list(_level(plan, *inside)) if inside else []
         fits = 0 < len(inner) <= MOST_TASKS and all(len(each.name) <= LONGEST_NAME for each in inner)
         level = len(around.calls) + 1
         if fits and (not single_ends or sum(level in each.ends for each in inner) == 1):

@@ -102,6 +102,7 @@ def build_batch(
     absent_text: Literal["fail", "empty"],
     ledger: bool,
     identity: str,
+    namespace: str = "",
     outlets: Sequence[Asset] = (),
     own_dag: bool = False,
 ) -> ArazzoReportOperator:
@@ -147,6 +148,7 @@ def build_batch(
                 absent_text=absent_text,
                 ledger=ledger,
                 identity=identity,
+                namespace=namespace,
                 by_period=by_period,
                 doc_md=_doc(plan, part),
                 **_FIXED,

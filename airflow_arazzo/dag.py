@@ -145,6 +145,7 @@ class ArazzoDag(DAG):
                     absent_text=absent_text,
                     ledger=ledger,
                     identity=identity,
+                    namespace=namespace,
                     outlets=outlets,
                     own_dag=True,
                 )

@@ -129,6 +129,7 @@ class ArazzoTaskGroup(TaskGroup):
                     absent_text=absent_text,
                     ledger=ledger,
                     identity=identity,
+                    namespace=namespace,
                     outlets=outlets,
                 )
             return

@@ -71,6 +71,8 @@ class ArazzoChunkOperator(BaseOperator):
     :param absent_text: what an absent value inside text does: ``fail`` or ``empty``.
     :param ledger: whether requests that change something go through the ledger.
     :param identity: what the run is for, where that is neither its data interval nor itself. (templated)
+    :param namespace: what tells this use of the workflow from others in the ledger; by default DAG id and
+        group path.
     :param by_period: whether the rows, or what they do, depend on the period that the run is for.
     """
 
@@ -91,6 +93,7 @@ class ArazzoChunkOperator(BaseOperator):
         absent_text: Literal["fail", "empty"] = "fail",
         ledger: bool = True,
         identity: str = "",
+        namespace: str = "",
         by_period: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -110,6 +113,7 @@ class ArazzoChunkOperator(BaseOperator):
         self.absent_text = absent_text
         self.ledger = ledger
         self.identity = identity
+        self.namespace = namespace
         self.plan_digest = plan.digest
         self.uses_period = by_period
         if not ledger and not component.needs.only_safe:
@@ -192,7 +196,7 @@ class ArazzoChunkOperator(BaseOperator):
     def _identity(self, context: Any) -> Identity:
         inner = self.task_id[: len(self.task_id) - len(self.component.name)].rstrip(".")
         group = inner.rpartition(".")[0]
-        namespace = f"{self.dag_id}.{group}" if group else self.dag_id
+        namespace = self.namespace or (f"{self.dag_id}.{group}" if group else self.dag_id)
         try:
             period = stated_period(context, self.dag) if self.uses_period else None
         except NoPeriod as error:

@@ -16,7 +16,7 @@ JSON_LINES = frozenset(
 )
 """Media types of one JSON text a line."""
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 def parameter(content_type: str, name: str) -> str:

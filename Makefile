@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types layers tests chaos chaos-small bench bench-batch check clean
+.PHONY: install demo backfill-demo test lint types layers tests chaos chaos-small bench bench-batch check clean
 
 install: $(STAMP)
 
@@ -42,6 +42,10 @@ chaos-small: install
 	$(BIN)/python -m chaos --customers 2 --days 2
 	$(BIN)/python -m chaos --customers 2 --days 2 --unsafe
 
+# 365 days x 200 customers through a real scheduler, counted to the cent, and once more; about half an hour.
+backfill-demo: install
+	$(BIN)/python -m demo.backfill
+
 bench: install
 	$(BIN)/python -m bench.engine
 
@@ -53,4 +57,4 @@ check: install
 	$(BIN)/airflow-arazzo check specs/arazzo
 
 clean:
-	rm -rf $(VENV) .demo .chaos dist build
+	rm -rf $(VENV) .backfill .demo .chaos dist build

@@ -1,1 +1,1 @@
-"""The demonstration: five workflows on a real Airflow, against the sandbox."""
+"""The demonstration: workflows on a real Airflow, against the sandbox."""

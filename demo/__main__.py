@@ -1,4 +1,4 @@
-"""``python -m demo``: run the five workflows, print what came of them, and tell the truth by exit status."""
+"""``python -m demo``: run the workflows, print what came of them, and tell the truth by exit status."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from demo.airflow import USER, Airflow
 from demo.leaks import find_leaks
 from demo.processes import Processes
 from demo.report import print_effects, print_runs, print_setup
-from demo.workflows import AMBERFLO_SOURCES, DEMONSTRATIONS, SEEDS, STRIPE_SOURCES
+from demo.usage import write_usage
+from demo.workflows import AMBERFLO_SOURCES, CUSTOMERS, DEMONSTRATIONS, PERIOD, SEEDS, STRIPE_SOURCES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,7 +64,7 @@ class Sandbox:
 
 
 def connections(url: str, keys: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """A connection for every source of the five documents, under the source's name."""
+    """A connection for every source of the documents, under the source's name."""
     found: dict[str, dict[str, Any]] = {}
     for names, service in ((AMBERFLO_SOURCES, "amberflo"), (STRIPE_SOURCES, "stripe")):
         for name in names:
@@ -79,7 +81,10 @@ def demonstrate(home: Path, processes: Processes, *, pending_items: str) -> tupl
     sandbox = Sandbox(processes, keys, "--pending-items", pending_items)
     airflow = Airflow(home, ROOT / "dags", processes)
     print(f"sandbox at {sandbox.url}, Airflow at {airflow.url}; preparing the database …", flush=True)
-    airflow.prepare(connections(sandbox.url, keys))
+    table = home / "usage.db"
+    write_usage(table, CUSTOMERS, date.fromisoformat(PERIOD["period_start"]), 1)
+    usage = {"usage_db": {"conn_type": "sqlite", "host": str(table)}}
+    airflow.prepare({**connections(sandbox.url, keys), **usage})
     airflow.start()
     print_setup(sandbox.call("POST", "seed", SEEDS))
     airflow.wait_for_dags({each.dag_id for each in DEMONSTRATIONS})
@@ -108,7 +113,7 @@ def unexpected_effects(kinds: list[str]) -> list[str]:
 
 def main() -> int:
     """Exit status 0 when every run succeeded with exactly the expected effects and no key leaked."""
-    parser = argparse.ArgumentParser(prog="demo", description="Five Arazzo workflows on Airflow")
+    parser = argparse.ArgumentParser(prog="demo", description="Arazzo workflows on Airflow")
     parser.add_argument("--home", type=Path, default=ROOT / ".demo", help="folder for Airflow's files")
     parser.add_argument("--pending-items", choices=("include", "exclude"), default="include")
     given = parser.parse_args()

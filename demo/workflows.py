@@ -5,15 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from demo.usage import seeds
+
+CUSTOMERS = ("hooli", "umbrella", "wonka")
+"""Customers of the usage table."""
+
+PERIOD = {"period_start": "2026-05-01", "period_end": "2026-05-02"}
+MONTH = {"period_start": "2026-05-01", "period_end": "2026-06-01"}
+
+_USAGE = seeds(CUSTOMERS)
+
 SEEDS: dict[str, Any] = {
     "amberflo": {
         "customers": [
-            {"customerId": "acme", "customerName": "Acme GmbH", "customerEmail": "billing@acme.example"}
+            {"customerId": "acme", "customerName": "Acme GmbH", "customerEmail": "billing@acme.example"},
+            *_USAGE["amberflo"]["customers"],
         ],
-        "meters": [{"meterApiName": "api-calls", "displayName": "API calls", "type": "SUM_OF_ALL_USAGE"}],
+        "meters": _USAGE["amberflo"]["meters"],
     },
     "stripe": {
-        "customers": [{"id": "cus_acme", "name": "Acme GmbH"}],
+        "customers": [{"id": "cus_acme", "name": "Acme GmbH"}, *_USAGE["stripe"]["customers"]],
         "invoiceitems": [
             {"customer": "cus_acme", "amount": 4200, "currency": "usd", "description": "Usage in May"}
         ],
@@ -89,7 +100,21 @@ DEMONSTRATIONS = (
         },
         ("amberflo.event.ingested", "stripe.invoice.created", "stripe.invoice.finalized"),
     ),
+    Demonstration(
+        "nightly-usage", PERIOD, len(CUSTOMERS) * ("amberflo.event.ingested", "amberflo.prepaid.created")
+    ),
+    Demonstration(
+        "monthly-billing",
+        MONTH,
+        len(CUSTOMERS)
+        * (
+            "amberflo.event.ingested",
+            "stripe.invoice.created",
+            "stripe.invoiceitem.created",
+            "stripe.invoice.finalized",
+        ),
+    ),
 )
 
-AMBERFLO_SOURCES = ("meteringApi", "billingApi", "amberfloMeteringApi", "amberfloBillingApi")
-STRIPE_SOURCES = ("stripeCustomersApi", "stripeInvoiceApi")
+AMBERFLO_SOURCES = ("meteringApi", "billingApi", "amberfloMeteringApi", "amberfloBillingApi", "amberflo")
+STRIPE_SOURCES = ("stripeCustomersApi", "stripeInvoiceApi", "stripe")

@@ -68,7 +68,10 @@ async def _ledger(request: web.Request) -> web.Response:
     after = int(query.get("after", "0"))
     if after < 0:
         raise ValueError("after must not be negative")
-    return _answer(request.app[STATE].ledger.select(query.get("kind"), query.get("service"), after))
+    limit = int(query["limit"]) if "limit" in query else None
+    if limit is not None and limit < 1:
+        raise ValueError("limit must be above zero")
+    return _answer(request.app[STATE].ledger.select(query.get("kind"), query.get("service"), after, limit))
 
 
 async def _requests(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from sandbox import exact_json
@@ -152,11 +153,14 @@ class Ledger:
         )
         self.counts[kind] += 1
 
-    def select(self, kind: str | None, service: str | None, after: int = 0) -> list[dict[str, Any]]:
-        """Return the effects with a sequence number above ``after`` that match kind and service."""
-        return [
-            effect.as_json()
-            for effect in self.effects[after:]
+    def select(
+        self, kind: str | None, service: str | None, after: int = 0, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the first effects with a sequence number above ``after`` that match kind and service."""
+        matching = (
+            effect
+            for effect in islice(self.effects, after, None)
             if (kind is None or effect.kind == kind)
             and (service is None or effect.request.service == service)
-        ]
+        )
+        return [effect.as_json() for effect in islice(matching, limit)]

@@ -33,9 +33,13 @@ def test_the_ledger_over_http(client, sandbox):
         ("kind=amberflo.customer.created", [1]),
         ("kind=stripe.customer", []),
         ("after=1", [2]),
+        ("limit=1", [1]),
+        ("after=1&limit=1", [2]),
+        ("service=stripe&limit=1", [2]),
     ]:
         assert [e["seq"] for e in client.control("GET", f"ledger?{query}").json()] == numbers
     assert client.control("GET", "ledger?after=-1").status == 400
+    assert client.control("GET", "ledger?limit=0").status == 400
 
 
 def test_reads_and_refusals_are_no_effects(client, sandbox):

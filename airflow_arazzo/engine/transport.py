@@ -64,6 +64,7 @@ class Transport:
         self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
         self._tokens = TokenStore(self._ask, clock, self._hide)
         self._digests: dict[tuple[Any, ...], DigestSession] = {}
+        self._known: dict[int, tuple[Connection, tuple[str, ...]]] = {}
         self._chosen: dict[tuple[Any, ...], tuple[Credentials, Source, Connection]] = {}
 
     async def __aenter__(self) -> Transport:
@@ -99,7 +100,7 @@ class Transport:
         credentials = self._credentials(request, source, connection)
         wire = prepare(request, source, connection, credentials)
         call = _Call(request, source, connection, credentials, prepared=wire)
-        progress = Progress(redact(wire.describe(), self.secrets()))
+        progress = Progress(wire.describe(), self.secrets())
         try:
             async with asyncio.timeout(seconds):
                 return await self._followed(call, progress)
@@ -124,7 +125,7 @@ class Transport:
     async def _followed(self, call: _Call, progress: Progress) -> Response:
         """The response to a call, or to the last of the redirects that it leads to."""
         response, wire = await self._authenticated(call, progress)
-        shown = redact(response.url, self.secrets())
+        shown = redact(response.url, hidden) if (hidden := self.secrets()) else response.url
         for _ in range(call.connection.follow_redirects):
             hop = next_hop(call.request, wire.url, response, call.connection, call.hidden(self.secrets()))
             if hop is None:
@@ -133,7 +134,7 @@ class Transport:
             credentials = Credentials() if hop.foreign else call.credentials
             call = _Call(hop.request, call.source, call.connection, credentials, hop.url)
             response, wire = await self._authenticated(call, progress)
-        return msgspec.structs.replace(response, url=shown)
+        return response if response.url == shown else msgspec.structs.replace(response, url=shown)
 
     async def _authenticated(self, call: _Call, progress: Progress) -> tuple[Response, Wire]:
         """One URL asked, and asked again if it was refused for want of a token or of a digest."""
@@ -156,7 +157,7 @@ class Transport:
 
     async def _token(self, call: _Call, progress: Progress, refused: str = "") -> str:
         assert call.credentials.token is not None  # noqa: S101
-        progress.begin(progress.what, "access token")
+        progress.await_first("access token")
         return await self._tokens.token(call.credentials.token.grant, call.connection, refused)
 
     async def _with_digest(self, call: _Call, user: DigestUser, progress: Progress) -> tuple[Response, Wire]:
@@ -188,7 +189,7 @@ class Transport:
         self, call: _Call, credentials: Credentials, progress: Progress
     ) -> tuple[Response, Wire]:
         wire = call.wire(credentials)
-        hidden = (*call.connection.secret_values(), *credentials.secrets, *self.secrets())
+        hidden = (*self._of(call.connection), *credentials.secrets, *self.secrets())
         return await self._channel.exchange(wire, call.connection, hidden, progress), wire
 
     async def _ask(self, wire: Wire, connection: Connection, secrets: tuple[str, ...]) -> Response:
@@ -201,6 +202,13 @@ class Transport:
         except TimeoutError:
             pass
         raise progress.failure(f"there is no answer after {seconds:g} s")
+
+    def _of(self, connection: Connection) -> tuple[str, ...]:
+        """The secrets of a connection, which are asked for with every request."""
+        known = self._known.get(id(connection))
+        if known is None or known[0] is not connection:
+            known = self._known[id(connection)] = connection, connection.secret_values()
+        return known[1]
 
     def _hide(self, secret: str) -> None:
         if secret not in self._fetched:

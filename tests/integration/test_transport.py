@@ -653,3 +653,106 @@ def test_a_proxy_that_refuses_a_tunnel_is_not_sent(no_proxies: pytest.MonkeyPatc
     assert type(error) is NotSent
     assert "the proxy answered 407" in str(error)
     _hides_the_key(error)
+
+
+def test_a_tunnel_through_a_proxy(no_proxies: pytest.MonkeyPatch, certificate: tuple[Path, Path]) -> None:
+    """The proxy sees where it leads, and nothing of what goes through."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    tunnels: list[bytes] = []
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(4096):
+            tunnels.append(data)
+            target.write(data)
+        target.close()
+
+    async def run() -> tuple[list[bytes], list[bytes], list[Any]]:
+        async with listening(answering(OK, OK), context) as server:
+
+            async def behave(
+                proxy: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+            ) -> None:
+                await proxy.read(reader)
+                inner, outer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(pump(reader, outer), pump(inner, writer), return_exceptions=True)
+
+            async with listening(behave) as proxy, Transport() as transport:
+                given = connection(
+                    0,
+                    base_url=f"https://127.0.0.1:{server.port}",
+                    proxies={"https": f"http://me:{KEY}@127.0.0.1:{proxy.port}"},
+                    verify=str(certificate[0]),
+                )
+                found = [await transport.send(QUERY_KEY, SOURCE, given) for _ in range(2)]
+                assert proxy.connections == 1
+                return proxy.requests, server.requests, found
+
+    asked, received, responses = asyncio.run(asyncio.wait_for(run(), 20))
+    assert [response.status for response in responses] == [200, 200]
+    assert re.match(rb"CONNECT 127\.0\.0\.1:\d+ HTTP/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\n", asked[0])
+    assert b"Proxy-Authorization: Basic " in asked[0]
+    assert len(received) == 2
+    assert received[0].startswith(b"POST /v1/x?api_key=")
+    assert b"Proxy-Authorization" not in received[0]
+    assert KEY.encode() not in b"".join(tunnels)
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used() -> None:
+    now = [0.0]
+
+    async def run() -> int:
+        async with listening(answering(OK, OK)) as server, Transport(clock=lambda: now[0]) as transport:
+            for _ in range(2):
+                await transport.send(request(), SOURCE, connection(server.port))
+                now[0] += 10
+            return server.connections
+
+    assert asyncio.run(run()) == 2
+
+
+def test_what_nobody_asked_for_ends_a_connection() -> None:
+    """A server that says something between two requests is not taken for an answer to the second."""
+
+    async def behave(server: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        writer.write(OK)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.sleep(0.2)
+
+    async def run() -> list[int]:
+        async with listening(behave) as server, Transport() as transport:
+            found = []
+            for _ in range(2):
+                response = await transport.send(request("POST", body=b"1"), SOURCE, connection(server.port))
+                found.append(response.status)
+                await asyncio.sleep(0.15)
+            return [*found, server.connections]
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == [200, 200, 2]
+
+
+def test_requests_side_by_side_have_connections_of_their_own() -> None:
+    async def slow(server: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(4):
+            asked = await server.read(reader)
+            await asyncio.sleep(0.05)
+            body = asked.partition(b"\r\n\r\n")[2]
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async def run() -> tuple[list[bytes], int]:
+        async with listening(slow) as server, Transport() as transport:
+            given = connection(server.port)
+            found: list[bytes] = []
+            for _ in range(2):
+                asked = [request("POST", body=b"%d" % number) for number in range(5)]
+                answers = await asyncio.gather(*(transport.send(one, SOURCE, given) for one in asked))
+                found += [answer.body for answer in answers]
+            return found, server.connections
+
+    bodies, connections = asyncio.run(asyncio.wait_for(run(), 20))
+    assert bodies == [b"%d" % number for number in range(5)] * 2
+    assert connections == 5

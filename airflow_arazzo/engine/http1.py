@@ -1,0 +1,323 @@
+"""One connection that speaks HTTP/1.1 (RFC 9112), for one exchange at a time.
+
+A request is written once, and never again by itself. Whoever asks learns at any moment whether a byte of it
+may have left and whether the head of a response has arrived: what is billed hangs on that. Responses are
+parsed by ``httptools``, the parser of Node.js.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Any
+
+import httptools
+
+MOST_HEADERS = 200
+"""Headers of a response."""
+
+LONGEST_HEADER = 64 * 1024
+"""Bytes of a header."""
+
+LONGEST_HEAD = 1024 * 1024
+"""Bytes of everything before the body."""
+
+_SMALL = 64 * 1024
+"""Bytes of a body that is sent in one piece with the head."""
+
+
+class BrokenExchange(Exception):
+    """No complete response; the message says why."""
+
+
+class Http1(asyncio.Protocol):
+    """A connection to a server.
+
+    :ivar status: of the response whose head has arrived.
+    :ivar idle_since: seconds, of whoever keeps the connection.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.idle_since = 0.0
+        self._transport: Any = None
+        self._reader: Reader | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._usable = True
+
+    # --- for asyncio -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to the server."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of the response."""
+        reader = self._reader
+        if reader is None:  # nobody has asked for anything
+            self.abort()
+            return
+        try:
+            reader.feed(data)
+        except BrokenExchange as error:
+            self._end(error)
+            return
+        finally:
+            self.status = reader.status
+        if reader.complete:
+            self._usable = self._usable and reader.keeps_alive
+            self._end(None)
+
+    def eof_received(self) -> bool:
+        """The server says no more; that may be how it ends a body."""
+        self._usable = False
+        if self._reader is not None:
+            try:
+                self._reader.finish()
+            except BrokenExchange as error:
+                self._end(error)
+            else:
+                self._end(None)
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+        self._usable = False
+        if self._reader is not None:
+            self._end(BrokenExchange(_lost(self._reader, error)))
+
+    # --- for the channel -------------------------------------------------------------------------
+
+    @property
+    def transport(self) -> Any:
+        """What asyncio calls the way to the server."""
+        return self._transport
+
+    def is_usable(self) -> bool:
+        """Whether another request may be sent."""
+        return self._usable and not self._transport.is_closing()
+
+    async def exchange(self, method: str, head: bytes, body: bytes | None, limit: int) -> Reader:
+        """Send a request and read its whole response; without one the connection ends.
+
+        :param head: request line and headers, with the empty line.
+        :param limit: bytes that the decoded body may have.
+        :raises BrokenExchange: when there is no complete response.
+        """
+        self.status = None
+        reader = self._reader = Reader(method, limit)
+        waiting = self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            if body and len(body) < _SMALL:
+                self._transport.write(head + body)
+            else:
+                self._transport.write(head)
+                if body:
+                    self._transport.write(body)
+            await waiting
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._reader = self._waiting = None
+        return reader
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._usable = False
+        self._transport.abort()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._usable = False
+        self._transport.close()
+
+    def _end(self, error: Exception | None) -> None:
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+
+
+def _lost(reader: Reader, error: Exception | None) -> str:
+    if error is not None and reader.status is None:
+        return str(error) or "the server closed the connection without a complete response"
+    if reader.status is None:
+        return "the server closed the connection without a complete response"
+    return "the response body is not complete or not decodable"
+
+
+class Reader:
+    """Reads one response.
+
+    :ivar status: once the head is there.
+    :ivar headers: in order, as received.
+    :ivar body: decoded from transfer and content codings.
+    :ivar complete: whether all of it is there.
+    :ivar keeps_alive: whether the connection may be used again.
+    """
+
+    def __init__(self, method: str, limit: int) -> None:
+        self.status: int | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.keeps_alive = False
+        self._method = method
+        self._limit = limit
+        self._head = 0
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._decoder: _Decoder | None = None
+        self._framed = False
+        self._problem = ""
+        self._parser = httptools.HttpResponseParser(self)
+        # As other clients do: what cannot be read may have been billed.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    @property
+    def body(self) -> bytes:
+        """The body so far."""
+        return b"".join(self._chunks) if len(self._chunks) != 1 else self._chunks[0]
+
+    def feed(self, data: bytes) -> None:
+        """Read on.
+
+        :raises BrokenExchange: for what is no response or larger than allowed.
+        """
+        if self.status is None:
+            self._head += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._problem = "the response is not valid HTTP: it switches to another protocol"
+        except httptools.HttpParserError as error:
+            if not self.complete:  # else it is about what comes after the response
+                self._problem = self._problem or f"the response is not valid HTTP: {error}"
+            self.keeps_alive = False
+        if self.status is None and self._head > LONGEST_HEAD:
+            self._problem = self._problem or "the response is not valid HTTP: its head does not end"
+        if self._problem:
+            raise BrokenExchange(self._problem)
+
+    def finish(self) -> None:
+        """The server has ended the connection in an orderly way.
+
+        :raises BrokenExchange: when that is not where the response ends.
+        """
+        if self.status is None or self._framed:
+            raise BrokenExchange(_lost(self, None))
+        self._complete()
+        if self._problem:
+            raise BrokenExchange(self._problem)
+
+    # --- for the parser --------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A response begins."""
+        if self.complete:  # more than was asked for
+            self.keeps_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header of the response, or of one before it."""
+        if self.complete:
+            return
+        if len(self.headers) < MOST_HEADERS and len(name) + len(value) <= LONGEST_HEADER:
+            self.headers.append((name, value))
+        else:
+            self._problem = "the response is not valid HTTP: too many headers, or a header that is too long"
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            return
+        self.status = status
+        coding = ""
+        for name, value in self.headers:
+            lower = name.lower()
+            if lower == b"content-length" or (lower == b"transfer-encoding" and b"chunked" in value.lower()):
+                self._framed = True
+            elif lower == b"content-encoding":
+                coding = value.decode("latin-1").strip().lower()
+        if coding in _DECODERS:
+            self._decoder = _Decoder(coding, self._limit)
+        if self._method == "HEAD" or (self._method == "CONNECT" and status < 300):
+            self.complete = True
+
+    def on_body(self, data: bytes) -> None:
+        """A part of the body, without its transfer coding."""
+        if self.complete or self._problem:
+            return
+        if self._decoder is not None:
+            try:
+                data = self._decoder.decode(data)
+            except zlib.error:
+                self._problem = "the response body is not complete or not decodable"
+                return
+        self._size += len(data)
+        if self._size > self._limit:
+            self._problem = f"the response is larger than {self._limit} bytes"
+            self._chunks.clear()
+        else:
+            self._chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        """The response ends, as far as its framing says."""
+        if self.complete:
+            return
+        if self.status is None:  # only an interim response (RFC 9110, section 15.2)
+            self.headers.clear()
+            return
+        self.keeps_alive = self._parser.should_keep_alive()
+        self._complete()
+
+    def _complete(self) -> None:
+        self.complete = True
+        if self._decoder is not None and not self._decoder.is_complete():
+            self._problem = self._problem or "the response body is not complete or not decodable"
+
+
+_DECODERS = frozenset({"gzip", "x-gzip", "deflate"})
+_GZIP = 31
+"""What zlib calls gzip."""
+
+
+class _Decoder:
+    """Undoes a content coding (RFC 9110, section 8.4.1), never to more than is wanted.
+
+    :param limit: bytes; a little more may come out, so that whoever counts them sees it.
+    """
+
+    def __init__(self, coding: str, limit: int) -> None:
+        self._window = _GZIP if coding != "deflate" else 0
+        self._left = limit + 1
+        self._coding: Any = None
+
+    def decode(self, data: bytes) -> bytes:
+        """Decode a part.
+
+        :raises zlib.error: for what is not in this coding.
+        """
+        found = []
+        while data and self._left > 0:
+            if self._coding is None or self._coding.eof:
+                if self._coding is not None and (self._window != _GZIP or data[:1] != b"\x1f"):
+                    break  # what comes behind the coded text is nobody's; more of gzip may come
+                # Some servers send the bare format by the name of deflate.
+                window = self._window or (15 if data[0] & 0xF == 8 else -15)
+                self._coding = zlib.decompressobj(window)
+            some = self._coding.decompress(data, self._left)
+            self._left -= len(some)
+            found.append(some)
+            data = self._coding.unconsumed_tail or self._coding.unused_data
+        return b"".join(found)
+
+    def is_complete(self) -> bool:
+        """Whether the coded text has come to its end; one without a byte has not begun."""
+        return self._coding is None or bool(self._coding.eof)

@@ -1,0 +1,146 @@
+"""Reading responses: however the bytes are cut, and whatever servers do with them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+import pytest
+
+from airflow_arazzo.engine.http1 import BrokenExchange, Reader
+
+LIMIT = 10_000
+HELLO = b"hello, hello, hello"
+PACKED = gzip.compress(HELLO)
+BARE = zlib.compressobj(wbits=-15)
+DEFLATED = BARE.compress(HELLO) + BARE.flush()
+
+
+def head(*lines: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", b""])
+
+
+def sized(body: bytes, *lines: bytes) -> bytes:
+    return head(*lines, b"Content-Length: %d" % len(body)) + body
+
+
+def chunked(*parts: bytes) -> bytes:
+    whole = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    return head(b"Transfer-Encoding: chunked") + whole + b"0\r\n\r\n"
+
+
+def read(*data: bytes, method: str = "GET", ends: bool = False, limit: int = LIMIT) -> Reader:
+    reader = Reader(method, limit)
+    for some in data:
+        reader.feed(some)
+    if ends and not reader.complete:
+        reader.finish()
+    return reader
+
+
+RESPONSES: dict[str, tuple[bytes, bytes]] = {
+    "sized": (sized(HELLO), HELLO),
+    "empty": (sized(b""), b""),
+    "chunked": (chunked(HELLO[:1], HELLO[1:7], HELLO[7:]), HELLO),
+    "gzip": (sized(PACKED, b"Content-Encoding: gzip"), HELLO),
+    "gzip in two members": (sized(PACKED + PACKED, b"Content-Encoding: x-gzip"), HELLO * 2),
+    "gzip and something behind it": (sized(PACKED + b"\0\0\0", b"Content-Encoding: gzip"), HELLO),
+    "deflate": (sized(zlib.compress(HELLO), b"Content-Encoding: deflate"), HELLO),
+    "deflate without its header": (sized(DEFLATED, b"Content-Encoding: deflate"), HELLO),
+    "a coding that nobody asked for": (sized(b"\x0b\x02", b"Content-Encoding: br"), b"\x0b\x02"),
+    "a coding and no body": (sized(b"", b"Content-Encoding: gzip"), b""),
+    "after 100 and 103": (
+        head(status=b"100 Continue") + head(b"Link: </x>", status=b"103 Early Hints") + sized(HELLO),
+        HELLO,
+    ),
+    "lines that end in LF alone": (sized(HELLO).replace(b"\r\n", b"\n"), HELLO),
+    "without content": (head(status=b"204 No Content"), b""),
+    "not modified, with a length": (head(b"Content-Length: 5", status=b"304 Not Modified"), b""),
+}
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_bytes_in_one_piece_and_one_by_one(name: str) -> None:
+    data, body = RESPONSES[name]
+    whole, single = read(data), read(*(data[at : at + 1] for at in range(len(data))))
+    for reader in (whole, single):
+        assert reader.complete
+        assert reader.keeps_alive
+        assert reader.body == body
+        assert b"Link" not in dict(reader.headers)
+    assert whole.headers == single.headers
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_response_that_ends_too_soon(name: str) -> None:
+    """Cut anywhere, it is not taken for complete; the status is known once the head is."""
+    data, _ = RESPONSES[name]
+    for length in range(len(data)):
+        reader = Reader("GET", LIMIT)
+        reader.feed(data[:length])
+        if reader.complete:
+            assert not data[length:].strip(b"\0")  # only what nobody needs is missing
+            continue
+        with pytest.raises(BrokenExchange):
+            reader.finish()
+
+
+def test_a_body_that_ends_with_the_connection() -> None:
+    reader = read(head() + HELLO[:3], HELLO[3:], ends=True)
+    assert (reader.body, reader.keeps_alive) == (HELLO, False)
+    packed = read(head(b"Content-Encoding: gzip") + PACKED, ends=True)
+    assert packed.body == HELLO
+    with pytest.raises(BrokenExchange, match="not complete"):
+        read(head(b"Content-Encoding: gzip") + PACKED[:-5], ends=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        sized(HELLO, b"Connection: close"),
+        sized(HELLO).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        sized(HELLO) + b"more than was asked for",
+        sized(HELLO) + sized(HELLO),
+    ],
+)
+def test_a_connection_that_is_not_used_again(data: bytes) -> None:
+    reader = read(data)
+    assert (reader.body, reader.complete, reader.keeps_alive) == (HELLO, True, False)
+    assert len(reader.headers) <= 2
+
+
+def test_no_body_after_head() -> None:
+    reader = read(head(b"Content-Length: 100", b"Content-Encoding: gzip"), method="HEAD")
+    assert (reader.complete, reader.body, reader.keeps_alive) == (True, b"", False)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"SSH-2.0-OpenSSH\r\n", "not valid HTTP"),
+        (head(b"Content-Length: 5", b"Content-Length: 6"), "not valid HTTP"),
+        (head(b"Content-Length: 5", b"Transfer-Encoding: chunked"), "not valid HTTP"),
+        (head(b"Content-Length: -1"), "not valid HTTP"),
+        (head(b"Upgrade: x", b"Connection: upgrade", status=b"101 Switching Protocols"), "another protocol"),
+        (sized(b"x" * (LIMIT + 1)), "larger than"),
+        (chunked(b"x" * LIMIT, b"x"), "larger than"),
+        (sized(gzip.compress(b"x" * (LIMIT + 1)), b"Content-Encoding: gzip"), "larger than"),
+        (sized(b"junk", b"Content-Encoding: gzip"), "not decodable"),
+        (sized(PACKED[:-4], b"Content-Encoding: gzip"), "not complete"),
+        (head(*[b"X: 1"] * 201), "too many headers"),
+        (head(b"X: " + b"x" * 70_000), "too long"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2**20, "does not end"),
+    ],
+)
+def test_what_is_no_response(data: bytes, says: str) -> None:
+    for cut in (data,), tuple(data[at : at + 4096] for at in range(0, len(data), 4096)):
+        with pytest.raises(BrokenExchange, match=says):
+            read(*cut)
+
+
+@pytest.mark.parametrize("size", [LIMIT - 1, LIMIT])
+def test_just_as_much_as_is_allowed(size: int) -> None:
+    assert len(read(sized(b"x" * size)).body) == size
+    packed: Any = gzip.compress(b"x" * size)
+    assert len(read(sized(packed, b"Content-Encoding: gzip")).body) == size

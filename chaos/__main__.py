@@ -24,7 +24,7 @@ from chaos.disturb import Disturber
 from chaos.metadata import Metadata
 from chaos.settings import ROOT, TIMEOUT, Scale, faults, intended, write_dags, write_documents
 from demo.__main__ import Sandbox, connections
-from demo.airflow import Airflow
+from demo.airflow import SERVICES, Airflow
 from demo.leaks import find_in, find_leaks
 from demo.processes import Processes
 
@@ -57,6 +57,8 @@ class Chaos:
         }
         self.sandbox = Sandbox(processes, self.keys, "--pending-items", "exclude")
         self.metadata = metadata
+        self.processes = processes
+        self.revived: Counter[str] = Counter()
         settings = {**SETTINGS, **metadata.make()}
         self.airflow = Airflow(home / "airflow", home / "dags", processes, settings)
         self.ledger = home / "airflow" / "arazzo_ledger.db"
@@ -108,6 +110,10 @@ class Chaos:
             except RuntimeError as error:
                 if not re.search(": (409|503) ", str(error)) or time.monotonic() > deadline:
                     raise
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                self._revive()
             time.sleep(2)
 
     def settle(self, seconds: float) -> dict[str, Counter[str]]:
@@ -116,7 +122,7 @@ class Chaos:
         expected = len(self.dag_ids) * self.scale.days
         shown = 0.0
         while True:
-            states = self.run_states()
+            states = self._states_or_revive()
             moving = states["queued"] + states["running"]
             if not moving and sum(states.values()) >= expected:
                 return {"runs": states}
@@ -126,6 +132,22 @@ class Chaos:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the backfills are not through after {seconds:g} s: {dict(states)}")
             time.sleep(1)
+
+    def _states_or_revive(self) -> Counter[str]:
+        """As :meth:`run_states`; a service of Airflow's that has died by itself is one more disturbance."""
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                return self.run_states()
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                self._revive()
+            time.sleep(1)
+
+    def _revive(self) -> None:
+        self.processes.check_all_but(SERVICES)
+        self.revived.update(self.processes.revive(SERVICES))
 
     def run_states(self) -> Counter[str]:
         """How many runs are in which state."""
@@ -205,6 +227,8 @@ def _run(chaos: Chaos, seconds: float) -> int:
     took = time.monotonic() - started
     _print(account, total, f"in the end, after {took:.0f} s")
     print("disturbances: " + ", ".join(f"{n} {what}" for what, n in sorted(disturber.counts.items())))
+    if chaos.revived:
+        print(f"died by themselves and were started again: {dict(chaos.revived)}")
     told = list(answers(chaos.airflow))
     keys = list(chaos.keys.values())
     leaks = find_leaks(chaos.home, keys) + find_in(told, keys) + find_in(chaos.metadata.contents(), keys)

@@ -22,6 +22,8 @@ from demo.processes import Processes, free_port, run
 
 USER = "admin"
 
+SERVICES = ("api-server", "scheduler", "dag-processor")
+
 
 class Airflow:
     """An Airflow in a folder of its own.
@@ -90,7 +92,7 @@ class Airflow:
 
     def start(self) -> None:
         """Start API server, scheduler and DAG processor, and wait for the API."""
-        for name in ("api-server", "scheduler", "dag-processor"):
+        for name in SERVICES:
             self._processes.start(name, [sys.executable, "-m", "airflow", name], self.environment)
         self._wait("the API server", 120, self._log_in)
 

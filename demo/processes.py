@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 
@@ -28,12 +28,14 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._started: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {}
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Path:
         """Start a process; returns the file that holds its output."""
         self._logs.mkdir(parents=True, exist_ok=True)
         output = self._logs / f"{name}.log"
-        with output.open("wb") as file:
+        self._started[name] = command, environment
+        with output.open("ab") as file:
             process = subprocess.Popen(
                 command, env=dict(environment), stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -45,10 +47,23 @@ class Processes:
 
         :raises RuntimeError: naming one that does not, with the end of its output.
         """
+        self.check_all_but(())
+
+    def check_all_but(self, names: Collection[str]) -> None:
+        """As :meth:`check`, for all that are not named."""
         for name, process in self._running:
-            if process.poll() is not None:
+            if name not in names and process.poll() is not None:
                 tail = (self._logs / f"{name}.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{name} ended with status {process.returncode}:\n{tail}")
+
+    def revive(self, names: Collection[str]) -> list[str]:
+        """Start those of some that have ended by themselves again; returns their names and statuses."""
+        running = [(name, process) for name, process in self._running if name in names]
+        ended = [(name, process) for name, process in running if process.poll() is not None]
+        for name, process in ended:
+            self._running.remove((name, process))
+            self.start(name, *self._started[name])
+        return [f"{name} (status {process.returncode})" for name, process in ended]
 
     def pid(self, name: str) -> int:
         """Process id of a running process, by the name that it was started with."""

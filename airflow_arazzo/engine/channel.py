@@ -111,20 +111,20 @@ class Channel:
         http = self._kept(key) or await self._dialled(where, proxy, connection)
         progress.left = True
         try:
-            reader = await http.exchange(wire.method, head, wire.body, self._limit)
+            answer = await http.exchange(wire.method, head, wire.body, self._limit)
         finally:
             progress.status = http.status
             if not http.is_usable():
                 self._open.discard(http)
                 http.close()
-        if reader.keeps_alive and http.is_usable():
+        if http.is_usable():
             http.idle_since = self._clock()
             self._idle.setdefault(key, deque()).append(http)
         else:
             self._open.discard(http)
             http.close()
-        headers = tuple((_decoded(name), _decoded(value)) for name, value in reader.headers)
-        return reader.status or 0, headers, reader.body
+        headers = tuple([(_decoded(name), _decoded(value)) for name, value in answer.headers])
+        return answer.status, headers, answer.body
 
     def _kept(self, key: tuple[Any, ...]) -> Http1 | None:
         """The connection that was used last, if one is fresh enough."""

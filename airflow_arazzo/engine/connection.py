@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -40,7 +40,7 @@ class BadConnection(NotSent):
         super().__init__(f"connection '{conn_id}': " + "; ".join(self.problems))
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+class Connection(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A checked connection. Its ``repr`` shows neither login nor secrets.
 
     :param id: the Airflow connection id, for messages.
@@ -101,6 +101,10 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
     def secret_values(self) -> tuple[str, ...]:
         """Everything that must never be shown. A login without a password is a key, so it counts."""
+        return self._secret_values
+
+    @cached_property
+    def _secret_values(self) -> tuple[str, ...]:
         values = [self.password, self.client_secret, self.refresh_token, *self.secrets.values()]
         if not self.password:
             values.append(self.login)
@@ -232,6 +236,7 @@ def connection_from_text(conn_id: str, text: str) -> Connection:
 
 
 @lru_cache(256)
+@lru_cache(maxsize=256)
 def origin_of(url: str) -> str:
     """Scheme, host and port of a URL in one spelling, without default ports (RFC 6454, section 4)."""
     if not url:

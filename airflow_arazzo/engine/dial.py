@@ -141,7 +141,7 @@ async def _tunnel(http: Http1, where: Origin, proxy: str, tls: ssl.SSLContext) -
     authority = f"[{where.host}]:{where.port}" if ":" in where.host else f"{where.host}:{where.port}"
     head = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{proxy_headers(proxy)}\r\n"
     answer = await http.exchange("CONNECT", head.encode("ascii"), None, 64 * 1024)
-    if answer.status is None or not 200 <= answer.status < 300:
+    if not 200 <= answer.status < 300:
         http.abort()
         raise OSError(f"the proxy answered {answer.status}")
     inner = Http1()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -41,7 +41,7 @@ class Http1(asyncio.Protocol):
         self.status: int | None = None
         self.idle_since = 0.0
         self._transport: Any = None
-        self._reader: Reader | None = None
+        self._reader = Reader()
         self._waiting: asyncio.Future[None] | None = None
         self._usable = True
 
@@ -54,7 +54,7 @@ class Http1(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read a part of the response."""
         reader = self._reader
-        if reader is None:  # nobody has asked for anything
+        if self._waiting is None:  # nobody has asked for anything
             self.abort()
             return
         try:
@@ -71,7 +71,7 @@ class Http1(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The server says no more; that may be how it ends a body."""
         self._usable = False
-        if self._reader is not None:
+        if self._waiting is not None:
             try:
                 self._reader.finish()
             except BrokenExchange as error:
@@ -83,8 +83,7 @@ class Http1(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
         self._usable = False
-        if self._reader is not None:
-            self._end(BrokenExchange(_lost(self._reader, error)))
+        self._end(BrokenExchange(_lost(self._reader, error)))
 
     # --- for the channel -------------------------------------------------------------------------
 
@@ -97,7 +96,7 @@ class Http1(asyncio.Protocol):
         """Whether another request may be sent."""
         return self._usable and not self._transport.is_closing()
 
-    async def exchange(self, method: str, head: bytes, body: bytes | None, limit: int) -> Reader:
+    async def exchange(self, method: str, head: bytes, body: bytes | None, limit: int) -> Answer:
         """Send a request and read its whole response; without one the connection ends.
 
         :param head: request line and headers, with the empty line.
@@ -105,7 +104,7 @@ class Http1(asyncio.Protocol):
         :raises BrokenExchange: when there is no complete response.
         """
         self.status = None
-        reader = self._reader = Reader(method, limit)
+        self._reader.begin(method, limit)
         waiting = self._waiting = asyncio.get_running_loop().create_future()
         try:
             if body and len(body) < _SMALL:
@@ -119,8 +118,8 @@ class Http1(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            self._reader = self._waiting = None
-        return reader
+            self._waiting = None
+        return self._reader.answer()
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -149,19 +148,41 @@ def _lost(reader: Reader, error: Exception | None) -> str:
     return "the response body is not complete or not decodable"
 
 
+class Answer(NamedTuple):
+    """A complete response.
+
+    :param headers: in order, as received.
+    :param body: decoded from transfer and content codings.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class Reader:
-    """Reads one response.
+    """Reads responses, one after another.
 
     :ivar status: once the head is there.
-    :ivar headers: in order, as received.
-    :ivar body: decoded from transfer and content codings.
     :ivar complete: whether all of it is there.
     :ivar keeps_alive: whether the connection may be used again.
     """
 
-    def __init__(self, method: str, limit: int) -> None:
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        # As other clients do: what cannot be read may have been billed.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self.begin("", 0)
+
+    def begin(self, method: str, limit: int) -> None:
+        """A request is sent.
+
+        :param limit: bytes that the decoded body may have.
+        """
         self.status: int | None = None
-        self.headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.keeps_alive = False
         self._method = method
@@ -172,16 +193,11 @@ class Reader:
         self._decoder: _Decoder | None = None
         self._framed = False
         self._problem = ""
-        self._parser = httptools.HttpResponseParser(self)
-        # As other clients do: what cannot be read may have been billed.
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
 
-    @property
-    def body(self) -> bytes:
-        """The body so far."""
-        return b"".join(self._chunks) if len(self._chunks) != 1 else self._chunks[0]
+    def answer(self) -> Answer:
+        """The response that is complete."""
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        return Answer(self.status or 0, self._headers, body)
 
     def feed(self, data: bytes) -> None:
         """Read on.
@@ -225,8 +241,8 @@ class Reader:
         """A header of the response, or of one before it."""
         if self.complete:
             return
-        if len(self.headers) < MOST_HEADERS and len(name) + len(value) <= LONGEST_HEADER:
-            self.headers.append((name, value))
+        if len(self._headers) < MOST_HEADERS and len(name) + len(value) <= LONGEST_HEADER:
+            self._headers.append((name, value))
         else:
             self._problem = "the response is not valid HTTP: too many headers, or a header that is too long"
 
@@ -239,7 +255,7 @@ class Reader:
             return
         self.status = status
         coding = ""
-        for name, value in self.headers:
+        for name, value in self._headers:
             lower = name.lower()
             if lower == b"content-length" or (lower == b"transfer-encoding" and b"chunked" in value.lower()):
                 self._framed = True
@@ -272,7 +288,7 @@ class Reader:
         if self.complete:
             return
         if self.status is None:  # only an interim response (RFC 9110, section 15.2)
-            self.headers.clear()
+            self._headers.clear()
             return
         self.keeps_alive = self._parser.should_keep_alive()
         self._complete()

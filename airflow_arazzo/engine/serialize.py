@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +31,7 @@ from airflow_arazzo.plan.model import Parameter
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _TRIPLET = re.compile(r"(%[0-9A-Fa-f]{2})")
+_PRINTABLE = re.compile(r"[\t -~]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH_LITERAL = "/?:@!$&'()*+,;="
 _PATH_RESERVED = ":@!$&'()*+,;="
@@ -51,11 +53,11 @@ def write_path(template: str, values: Values) -> str:
         value that makes ``.`` or ``..`` a whole segment, which servers would resolve.
     """
     given = {parameter.name: (parameter, value) for parameter, value in values}
-    pieces = _PLACEHOLDER.split(template.partition("#")[0])
+    pieces = _path_pieces(template)
     written = []
     for index, piece in enumerate(pieces):
         if index % 2 == 0:
-            written.append(_keep(piece, _PATH_LITERAL))
+            written.append(piece)
         elif piece in given:
             written.append(_path_value(*given[piece]))
         else:
@@ -65,10 +67,22 @@ def write_path(template: str, values: Values) -> str:
                 "the step gives no parameter of that name with 'in: path'",
             )
     path = "".join(written)
-    segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")
-    if len(pieces) > 1 and (("." in segments) or (".." in segments)):
+    if len(pieces) > 1 and _has_dots(path):
         raise RequestError("path-dots", f"a path parameter makes '.' or '..' a segment of '{template}'")
     return path if path.startswith("/") else f"/{path}"
+
+
+@lru_cache(maxsize=1024)
+def _path_pieces(template: str) -> tuple[str, ...]:
+    """What stands around placeholders, encoded, and their names, in turns."""
+    pieces = _PLACEHOLDER.split(template.partition("#")[0])
+    return tuple(piece if at % 2 else _keep(piece, _PATH_LITERAL) for at, piece in enumerate(pieces))
+
+
+def _has_dots(path: str) -> bool:
+    """Whether ``.`` or ``..`` is a whole segment, however it is written."""
+    segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")
+    return "." in segments or ".." in segments
 
 
 def write_query(values: Values) -> str:
@@ -127,14 +141,15 @@ def check_header_value(name: str, text: str) -> None:
 
     :raises RequestError: naming the header, never showing the value.
     """
+    if _PRINTABLE.fullmatch(text):
+        return
     if any(character in text for character in "\r\n\0"):
         raise RequestError("bad-header-value", f"the value of header '{name}' contains a line break")
-    if not all(character == "\t" or " " <= character <= "~" for character in text):
-        raise RequestError(
-            "bad-header-value",
-            f"the value of header '{name}' contains characters other than printable ASCII",
-            "headers have no agreed charset; encode the value as the API documents it",
-        )
+    raise RequestError(
+        "bad-header-value",
+        f"the value of header '{name}' contains characters other than printable ASCII",
+        "headers have no agreed charset; encode the value as the API documents it",
+    )
 
 
 def scalar_text(what: str, value: Any) -> str:

@@ -27,7 +27,7 @@ from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.token_store import TokenStore
 from airflow_arazzo.engine.tokens import TokenError
-from airflow_arazzo.engine.wire import Wire, prepare
+from airflow_arazzo.engine.wire import Wire, base_url, prepare
 from airflow_arazzo.plan.model import Source
 
 DEFAULT_TIMEOUT = 30.0
@@ -64,8 +64,7 @@ class Transport:
         self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
         self._tokens = TokenStore(self._ask, clock, self._hide)
         self._digests: dict[tuple[Any, ...], DigestSession] = {}
-        self._known: dict[int, tuple[Connection, tuple[str, ...]]] = {}
-        self._chosen: dict[tuple[Any, ...], tuple[Credentials, Source, Connection]] = {}
+        self._chosen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
     async def __aenter__(self) -> Transport:
         return self
@@ -97,8 +96,8 @@ class Transport:
         :raises OutcomeUnknown: when it may have had one.
         """
         seconds = request.seconds(connection.timeout or DEFAULT_TIMEOUT)
-        credentials = self._credentials(request, source, connection)
-        wire = prepare(request, source, connection, credentials)
+        credentials, base = self._way(request, source, connection)
+        wire = prepare(request, source, connection, credentials, base=base)
         call = _Call(request, source, connection, credentials, prepared=wire)
         progress = Progress(wire.describe(), self.secrets())
         try:
@@ -108,19 +107,24 @@ class Transport:
             what = "the response is not complete" if progress.left else f"there is no {progress.stage}"
         raise progress.failure(f"{what} after {seconds:g} s")
 
-    def _credentials(self, request: Request, source: Source, connection: Connection) -> Credentials:
-        """As :func:`authenticate`, which says the same of requests that differ in their values only."""
-        names = tuple(name.casefold() for name, _ in request.headers)
+    def _way(self, request: Request, source: Source, connection: Connection) -> tuple[Credentials, str]:
+        """As :func:`authenticate` and :func:`base_url`, which say the same of requests that differ in
+        their values only.
+        """
+        names = tuple([name.casefold() for name, _ in request.headers])
         if "?" in request.target or "cookie" in names:
-            return authenticate(request, source, connection)
-        key = (id(source), id(connection), request.security, request.credentials, names)
+            return authenticate(request, source, connection), ""
+        servers = request.servers
+        key = (id(source), id(connection), id(servers), request.security, request.credentials, names)
         known = self._chosen.get(key)
         if known is None:
             if len(self._chosen) >= _CHOICES_KEPT:
                 self._chosen.clear()
+            credentials = authenticate(request, source, connection)
+            base = base_url(servers, source, connection)
             # With what the key names, which therefore stays what it is.
-            known = self._chosen[key] = (authenticate(request, source, connection), source, connection)
-        return known[0]
+            known = self._chosen[key] = (credentials, base, source, connection, servers)
+        return known[0], known[1]
 
     async def _followed(self, call: _Call, progress: Progress) -> Response:
         """The response to a call, or to the last of the redirects that it leads to."""
@@ -189,7 +193,7 @@ class Transport:
         self, call: _Call, credentials: Credentials, progress: Progress
     ) -> tuple[Response, Wire]:
         wire = call.wire(credentials)
-        hidden = (*self._of(call.connection), *credentials.secrets, *self.secrets())
+        hidden = (*call.connection.secret_values(), *credentials.secrets, *self.secrets())
         return await self._channel.exchange(wire, call.connection, hidden, progress), wire
 
     async def _ask(self, wire: Wire, connection: Connection, secrets: tuple[str, ...]) -> Response:
@@ -202,13 +206,6 @@ class Transport:
         except TimeoutError:
             pass
         raise progress.failure(f"there is no answer after {seconds:g} s")
-
-    def _of(self, connection: Connection) -> tuple[str, ...]:
-        """The secrets of a connection, which are asked for with every request."""
-        known = self._known.get(id(connection))
-        if known is None or known[0] is not connection:
-            known = self._known[id(connection)] = connection, connection.secret_values()
-        return known[1]
 
     def _hide(self, secret: str) -> None:
         if secret not in self._fetched:

@@ -55,12 +55,18 @@ class Wire(msgspec.Struct, frozen=True):
 
 
 def prepare(
-    request: Request, source: Source, connection: Connection, credentials: Credentials, at: str = ""
+    request: Request,
+    source: Source,
+    connection: Connection,
+    credentials: Credentials,
+    at: str = "",
+    base: str = "",
 ) -> Wire:
     """Join a request with the host and the credentials of its connection.
 
     :param at: URL that takes the place of the request's, after a redirect. Its query is not shown, since it
         may be a signature.
+    :param base: what :func:`base_url` says, where that is known already.
     :raises BadConnection: when neither connection nor description says where to send it, and when the
         description alone would have credentials sent over plain HTTP.
     :raises NotSent: when a header or the target cannot be sent as it is.
@@ -70,16 +76,18 @@ def prepare(
         base = f"{parts.scheme}://{parts.netloc}"
         target = at[len(base) :] if parts.path else f"/{at[len(base) :]}"
     else:
-        base, target = base_url(request.servers, source, connection), request.target
+        base, target = base or base_url(request.servers, source, connection), request.target
     path, _, query = target.partition("?")
     if not path.startswith("/") or _CONTROL.search(target):
         raise NotSent(f"{request.method} of source '{source.name}': its target is not an encoded path")
     _check_origin(base, connection, credentials)
-    replaced = {name for name, _ in credentials.query}
-    hidden = replaced | {scheme.parameter for scheme in source.schemes.values() if scheme.place == "query"}
-    added = [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query]
-    sent = "&".join([*_without(query, replaced), *added])
-    shown = "" if at else "&".join(_without(query, hidden))
+    sent = shown = ""
+    if query or credentials.query:
+        replaced = {name for name, _ in credentials.query}
+        described = {scheme.parameter for scheme in source.schemes.values() if scheme.place == "query"}
+        added = [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query]
+        sent = "&".join([*_without(query, replaced), *added])
+        shown = "" if at else "&".join(_without(query, replaced | described))
     secrets = (*connection.secret_values(), *credentials.secrets)
     return Wire(
         method=request.method,

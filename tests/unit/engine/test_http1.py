@@ -31,7 +31,8 @@ def chunked(*parts: bytes) -> bytes:
 
 
 def read(*data: bytes, method: str = "GET", ends: bool = False, limit: int = LIMIT) -> Reader:
-    reader = Reader(method, limit)
+    reader = Reader()
+    reader.begin(method, limit)
     for some in data:
         reader.feed(some)
     if ends and not reader.complete:
@@ -67,9 +68,9 @@ def test_bytes_in_one_piece_and_one_by_one(name: str) -> None:
     for reader in (whole, single):
         assert reader.complete
         assert reader.keeps_alive
-        assert reader.body == body
-        assert b"Link" not in dict(reader.headers)
-    assert whole.headers == single.headers
+        assert reader.answer().body == body
+        assert b"Link" not in dict(reader.answer().headers)
+    assert whole.answer() == single.answer()
 
 
 @pytest.mark.parametrize("name", RESPONSES)
@@ -77,7 +78,8 @@ def test_a_response_that_ends_too_soon(name: str) -> None:
     """Cut anywhere, it is not taken for complete; the status is known once the head is."""
     data, _ = RESPONSES[name]
     for length in range(len(data)):
-        reader = Reader("GET", LIMIT)
+        reader = Reader()
+        reader.begin("GET", LIMIT)
         reader.feed(data[:length])
         if reader.complete:
             assert not data[length:].strip(b"\0")  # only what nobody needs is missing
@@ -88,9 +90,9 @@ def test_a_response_that_ends_too_soon(name: str) -> None:
 
 def test_a_body_that_ends_with_the_connection() -> None:
     reader = read(head() + HELLO[:3], HELLO[3:], ends=True)
-    assert (reader.body, reader.keeps_alive) == (HELLO, False)
+    assert (reader.answer().body, reader.keeps_alive) == (HELLO, False)
     packed = read(head(b"Content-Encoding: gzip") + PACKED, ends=True)
-    assert packed.body == HELLO
+    assert packed.answer().body == HELLO
     with pytest.raises(BrokenExchange, match="not complete"):
         read(head(b"Content-Encoding: gzip") + PACKED[:-5], ends=True)
 
@@ -106,13 +108,13 @@ def test_a_body_that_ends_with_the_connection() -> None:
 )
 def test_a_connection_that_is_not_used_again(data: bytes) -> None:
     reader = read(data)
-    assert (reader.body, reader.complete, reader.keeps_alive) == (HELLO, True, False)
-    assert len(reader.headers) <= 2
+    assert (reader.answer().body, reader.complete, reader.keeps_alive) == (HELLO, True, False)
+    assert len(reader.answer().headers) <= 2
 
 
 def test_no_body_after_head() -> None:
     reader = read(head(b"Content-Length: 100", b"Content-Encoding: gzip"), method="HEAD")
-    assert (reader.complete, reader.body, reader.keeps_alive) == (True, b"", False)
+    assert (reader.complete, reader.answer().body, reader.keeps_alive) == (True, b"", False)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,18 @@ def test_what_is_no_response(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("size", [LIMIT - 1, LIMIT])
 def test_just_as_much_as_is_allowed(size: int) -> None:
-    assert len(read(sized(b"x" * size)).body) == size
+    assert len(read(sized(b"x" * size)).answer().body) == size
     packed: Any = gzip.compress(b"x" * size)
-    assert len(read(sized(packed, b"Content-Encoding: gzip")).body) == size
+    assert len(read(sized(packed, b"Content-Encoding: gzip")).answer().body) == size
+
+
+def test_one_response_after_another() -> None:
+    """Nothing of one is left for the next, whatever they are."""
+    reader = Reader()
+    for data, body in [*RESPONSES.values(), *reversed(RESPONSES.values())]:
+        if data.endswith(b"\0\0"):
+            continue
+        reader.begin("GET", LIMIT)
+        reader.feed(data)
+        assert (reader.complete, reader.keeps_alive, reader.answer().body) == (True, True, body)
+        assert len(reader.answer().headers) <= 2

@@ -26,6 +26,9 @@ CODINGS = "gzip, deflate"
 _NO_LENGTH = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that say nothing of the length of a body that they do not have; the others say 0."""
 
+_BASES_KEPT = 256
+"""Bases of operations that a connection remembers."""
+
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
@@ -155,6 +158,19 @@ def base_url(servers: Sequence[Server], source: Source, connection: Connection) 
 
     :raises BadConnection: when there is neither.
     """
+    # Asked for every request, and the same for all of an operation.
+    known = connection.__dict__.setdefault("_bases", {})
+    key = (id(servers), id(source))
+    if key not in known:
+        if len(known) >= _BASES_KEPT:
+            known.clear()
+        # With what the key names, which therefore stays what it is.
+        known[key] = (_base_url(servers, source, connection), servers, source)
+    base: str = known[key][0]
+    return base
+
+
+def _base_url(servers: Sequence[Server], source: Source, connection: Connection) -> str:
     resolved = [_resolved(server, connection.server_variables) for server in servers]
     if connection.base_url:
         if urlsplit(connection.base_url).path or not resolved:

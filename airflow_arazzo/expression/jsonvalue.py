@@ -42,7 +42,7 @@ def encode_json(value: Any) -> bytes:
     :raises TypeError: for a value that JSON does not have, ``ABSENT`` included.
     """
     try:
-        return _encoder.encode(_writable(value))
+        return _encoder.encode(value if _is_writable(value) else _writable(value))
     except RecursionError:
         raise ValueError("the value is nested too deeply to be JSON") from None
 
@@ -85,6 +85,19 @@ def plain_number(number: Decimal) -> str:
     if abs(number.adjusted()) > LARGEST_EXPONENT:
         raise ValueError(f"{number} is too far from one to be written without an exponent")
     return format(number, "f")
+
+
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
+def _is_writable(value: Any) -> bool:
+    """Whether the encoder writes all of a value as it should be: quicker to see than to make a copy."""
+    kind = type(value)
+    if kind is dict:
+        return all(_is_writable(item) for item in value.values() if type(item) not in _AS_THEY_ARE)
+    if kind is list:
+        return all(_is_writable(item) for item in value if type(item) not in _AS_THEY_ARE)
+    return kind in _AS_THEY_ARE
 
 
 def _writable(value: Any) -> Any:

@@ -6,7 +6,7 @@ import difflib
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from airflow_arazzo.engine.messages import Response
@@ -23,7 +23,7 @@ from airflow_arazzo.ledger.model import (
     Permission,
     Replay,
 )
-from airflow_arazzo.ledger.store import Seen, Store, encode_response
+from airflow_arazzo.ledger.store import Change, FirstIntent, Seen, Store, encode_response
 
 GRACE = 10.0
 """Seconds beyond a request's own time limit before an intent without outcome counts as unknown. Half of them
@@ -58,6 +58,16 @@ class Asked(NamedTuple):
     patience: float
     owner: str
     begun: float
+
+
+class Closing(NamedTuple):
+    """What :meth:`Book.close` is told."""
+
+    permission: Permission
+    outcome: Outcome
+    response: Response | None
+    note: str
+    keep: bool
 
 
 class Book:
@@ -162,22 +172,39 @@ class Book:
         :param keep: whether to keep it.
         :raises LedgerUnavailable: when the ledger cannot be used; it may be called again.
         """
-        counts = permission.counts(outcome)
-        if counts is not outcome:
-            note = f"{note}; an earlier attempt with the same key may have had its effect".lstrip("; ")
-        values: dict[str, Any] = {"outcome": counts, "note": note, "owner": permission.owner}
-        if response is not None:
-            values["status"] = response.status
-            if counts is Outcome.EFFECT and keep:
-                values["response"] = encode_response(response)
-                values["note"] += "" if values["response"] else "; the response is too large"
-        version = permission.version
+        values = _closing(permission, outcome, response, note, keep)
+        effect, version = values["outcome"] is Outcome.EFFECT, permission.version
         while self.store.replace(permission.key, version, **values) is None:
             entry = self.store.get(permission.key)
-            if entry is None or counts is not Outcome.EFFECT or not self._is_news(entry, permission):
+            if entry is None or not effect or not self._is_news(entry, permission):
                 return
             values["note"] = "a late response of an earlier attempt"
             version = entry.version
+
+    def open_first(self, several: Mapping[str, Asked]) -> dict[str, Permission]:
+        """Write the intents of effects by their keys; the permissions for those that were not known.
+
+        For the others, :meth:`open_once` says what is known.
+        """
+        intents = [FirstIntent(key, a.description, a.patience, a.owner) for key, a in several.items()]
+        if not intents:
+            return {}
+        keys, ticks = self.store.insert_all(intents)
+        return {key: self._permission(key, 0, 1, several[key], ticks, doubt=False) for key in keys}
+
+    def close_all(self, closings: Sequence[Closing]) -> bool:
+        """As :meth:`close`, for several effects.
+
+        :return: whether all were written as if nobody else had anything to do with them. Otherwise
+            :meth:`close` has to be asked for each; for those that were written it does nothing.
+        """
+        alike: dict[tuple[str, ...], list[Change]] = {}
+        for each in closings:
+            values = _closing(*each)
+            change = Change(each.permission.key, each.permission.version, values)
+            alike.setdefault(tuple(values), []).append(change)
+        written = [self.store.replace_all(changes) for changes in alike.values()]
+        return all(written)
 
     def look(self, key: str) -> Seen:
         """What is known of an effect, and the ledger's time.
@@ -213,6 +240,22 @@ class Book:
         log.error("effect %s: %s, beside %s", permission.key[:12], what, entry.outcome)
         self.store.remark(entry, "airflow-arazzo", "late-effect", what)
         return False
+
+
+def _closing(
+    permission: Permission, outcome: Outcome, response: Response | None, note: str, keep: bool
+) -> dict[str, Any]:
+    """What is written of an outcome."""
+    counts = permission.counts(outcome)
+    if counts is not outcome:
+        note = f"{note}; an earlier attempt with the same key may have had its effect".lstrip("; ")
+    values: dict[str, Any] = {"outcome": counts, "note": note, "owner": permission.owner}
+    if response is not None:
+        values["status"] = response.status
+        if counts is Outcome.EFFECT and keep:
+            values["response"] = encode_response(response)
+            values["note"] += "" if values["response"] else "; the response is too large"
+    return values
 
 
 def _decide(entry: Entry, now: float, asked: Asked) -> Replay | int:

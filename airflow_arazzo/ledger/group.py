@@ -13,13 +13,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from airflow_arazzo.engine.batch import Later
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.engine.run import Exchange
-from airflow_arazzo.ledger.book import GRACE, PAUSES, Asked, Book
+from airflow_arazzo.ledger.book import GRACE, PAUSES, Asked, Book, Closing
 from airflow_arazzo.ledger.database import Turn, boot_clock
 from airflow_arazzo.ledger.exchange import LedgeredExchange, lifetime_of
 from airflow_arazzo.ledger.model import (
@@ -57,16 +57,6 @@ class _Within(Store):
 
     def __init__(self, turn: Turn) -> None:
         self._database: Any = _Open(turn)
-
-
-class Closing(NamedTuple):
-    """An outcome to be written, as :meth:`Book.close` takes it."""
-
-    permission: Permission
-    outcome: Outcome
-    response: Response | None
-    note: str
-    keep: bool
 
 
 class _Item:
@@ -183,7 +173,15 @@ class GroupBook:
     def _transact(self, group: list[_Item]) -> list[Any]:
         with self.book.store.transaction() as turn:
             within = Book(_Within(turn), grace=self._grace)
-            return [self._one(within, item) for item in group]
+            # The usual case: effects that nobody has asked for before, outcomes that nobody else knows.
+            opened = within.open_first({i.key: i.work for i in group if isinstance(i.work, Asked)})
+            closed = within.close_all([i.work for i in group if isinstance(i.work, Closing)])
+            return [self._result(within, item, opened, closed) for item in group]
+
+    def _result(self, within: Book, item: _Item, opened: dict[str, Permission], closed: bool) -> Any:
+        if isinstance(item.work, Closing):
+            return None if closed else self._one(within, item)
+        return opened.get(item.key) or self._one(within, item)
 
     def _one(self, within: Book, item: _Item) -> Any:
         work = item.work

@@ -78,15 +78,13 @@ def _canonical(request: Request) -> bytes:
     if not is_json(_content_type(request)):
         return body
     try:
-        return encode_json(_sorted(decode_json(body)))
+        return _sorting.encode(decode_json(body))
     except (ValueError, RecursionError):
         return body
 
 
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+_sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+"""Writes the members of objects in the order of their names."""
 
 
 def protection(request: Request, idempotency: Idempotency | None) -> str:

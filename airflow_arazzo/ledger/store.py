@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.ledger import bulk
 from airflow_arazzo.ledger.database import Database, Turn
 from airflow_arazzo.ledger.model import Description, Entry, Outcome
 
@@ -73,6 +74,7 @@ _INSERT = {
     "sqlite": sqlite.insert(EFFECTS).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(EFFECTS).on_conflict_do_nothing(),
 }
+_INSERT_ALL = _INSERT["postgresql"].returning(EFFECTS.c.key)
 _UPDATE = sa.update(EFFECTS).where(
     EFFECTS.c.key == sa.bindparam("_key"), EFFECTS.c.version == sa.bindparam("_version")
 )
@@ -84,6 +86,23 @@ class Seen(NamedTuple):
 
     entry: Entry | None
     now: float
+
+
+class FirstIntent(NamedTuple):
+    """What :meth:`Store.insert` takes."""
+
+    key: str
+    description: Description
+    patience: float
+    owner: str
+
+
+class Change(NamedTuple):
+    """What :meth:`Store.replace` takes."""
+
+    key: str
+    version: int
+    values: dict[str, Any]
 
 
 class Store:
@@ -129,21 +148,20 @@ class Store:
             effect is known already.
         """
         with self._database.transaction() as turn:
-            values = msgspec.structs.asdict(description) | {
-                "key": key,
-                "generation": 0,
-                "version": 1,
-                "owner": owner,
-                "outcome": Outcome.INTENT,
-                "first_sent": turn.now,
-                "changed": turn.now,
-                "patience": patience,
-                "attempts": 1,
-                "note": "",
-            }
-            statement = _INSERT[turn.connection.dialect.name]
-            inserted = turn.connection.execute(statement, _fitting(EFFECTS, values))
+            values = _first_values(FirstIntent(key, description, patience, owner), turn.now)
+            inserted = turn.connection.execute(_INSERT[turn.connection.dialect.name], values)
             return turn.ticks if inserted.rowcount == 1 else None
+
+    def insert_all(self, intents: Sequence[FirstIntent]) -> tuple[set[str], float]:
+        """Write the first intents of several effects, each with another key.
+
+        :return: the keys of those that were not known, and when their patience began.
+        """
+        with self._database.transaction() as turn:
+            values = [_first_values(intent, turn.now) for intent in intents]
+            if turn.connection.dialect.name == "sqlite":
+                return bulk.insert_all(turn.connection, EFFECTS, values), turn.ticks
+            return set(turn.connection.execute(_INSERT_ALL, values).scalars()), turn.ticks
 
     def look(self, key: str) -> Seen:
         """The entry of a key, and the time."""
@@ -171,6 +189,20 @@ class Store:
             if first_sent:
                 change["first_sent"] = turn.now
             return turn.ticks if _compare_and_set(turn.connection, key, version, change) else None
+
+    def replace_all(self, changes: Sequence[Change]) -> bool:
+        """As :meth:`replace`, for several effects, all with values of the same names.
+
+        :return: whether all were written. Otherwise some may have been; ask for each.
+        """
+        with self._database.transaction() as turn:
+            if turn.connection.dialect.name != "sqlite":
+                return False  # and none was written
+            values = [
+                _changed_values(key, version, {"version": version + 1, "changed": turn.now, **each})
+                for key, version, each in changes
+            ]
+            return bulk.replace_all(turn.connection, EFFECTS, values) == len(changes)
 
     def decide(self, entry: Entry, who: str, action: str, reason: str, **values: Any) -> bool:
         """A person's decision: a compare-and-set and its audit record, both or neither.
@@ -259,8 +291,28 @@ class Store:
 
 def _compare_and_set(connection: sa.Connection, key: str, version: int, change: Mapping[str, Any]) -> bool:
     """The one way in which an entry changes."""
-    values = {**_fitting(EFFECTS, change), "_key": key, "_version": version}
-    return connection.execute(_UPDATE, values).rowcount == 1
+    return connection.execute(_UPDATE, _changed_values(key, version, change)).rowcount == 1
+
+
+def _changed_values(key: str, version: int, change: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_fitting(EFFECTS, change), "_key": key, "_version": version}
+
+
+def _first_values(intent: FirstIntent, now: float) -> dict[str, Any]:
+    """The entry of an effect that is about to be sent for the first time."""
+    values = msgspec.structs.asdict(intent.description) | {
+        "key": intent.key,
+        "generation": 0,
+        "version": 1,
+        "owner": intent.owner,
+        "outcome": Outcome.INTENT,
+        "first_sent": now,
+        "changed": now,
+        "patience": intent.patience,
+        "attempts": 1,
+        "note": "",
+    }
+    return _fitting(EFFECTS, values)
 
 
 def _record(connection: sa.Connection, now: float, entry: Entry, who: str, action: str, reason: str) -> None:

@@ -278,15 +278,19 @@ def test_the_request_is_kept_for_people_only_so_far(bench: Any, scripted: Any) -
 
 
 def fail(bench: Any, method: str, times: int) -> list[int]:
-    real, left = getattr(Store, method), [times]
+    left = [times]
 
-    def flaky(*given: Any, **named: Any) -> Any:
-        if left[0]:
-            left[0] -= 1
-            raise LedgerUnavailable("gone")
-        return real(*given, **named)
+    def flaky(real: Any) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            if left[0]:
+                left[0] -= 1
+                raise LedgerUnavailable("gone")
+            return real(*given, **named)
 
-    bench.monkeypatch.setattr(Store, method, flaky)
+        return call
+
+    for name in (method, f"{method}_all"):  # the latter for groups
+        bench.monkeypatch.setattr(Store, name, flaky(getattr(Store, name)))
     return left
 
 

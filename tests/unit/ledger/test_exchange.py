@@ -334,7 +334,8 @@ def test_who_is_cancelled_while_asking_takes_the_intent_back(bench: Any, scripte
     async def cancelled(moment: str) -> None:
         exchange = bench.exchange(scripted())
         task = asyncio.ensure_future(exchange(bench.send()))
-        real, loop = Store.insert, asyncio.get_running_loop()
+        method = "insert_all" if bench.grouped else "insert"
+        real, loop = getattr(Store, method), asyncio.get_running_loop()
 
         def insert(*given: Any, **named: Any) -> Any:
             if moment == "before":
@@ -348,10 +349,10 @@ def test_who_is_cancelled_while_asking_takes_the_intent_back(bench: Any, scripte
             task.cancel()
             await asyncio.sleep(0)
 
-        bench.monkeypatch.setattr(Store, "insert", insert)
+        bench.monkeypatch.setattr(Store, method, insert)
         with pytest.raises(asyncio.CancelledError):
             await task
-        bench.monkeypatch.setattr(Store, "insert", real)
+        bench.monkeypatch.setattr(Store, method, real)
 
     for moment in ("before", "after"):
         asyncio.run(cancelled(moment))  # waits for the thread

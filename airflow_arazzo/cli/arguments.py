@@ -67,6 +67,19 @@ PLAN = (
     STRICT,
     *SOURCES,
 )
+EXPLAIN = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(("--workflow",), {"default": "", "metavar": "ID", "help": "only this one"}),
+    Argument(
+        ("--format",),
+        {
+            "choices": ("text", "mermaid", "json"),
+            "default": "text",
+            "help": "how to print; mermaid is a flowchart for Markdown, of one workflow",
+        },
+    ),
+    *SOURCES,
+)
 RUN = (
     Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
     Argument(("workflow",), {"metavar": "WORKFLOW", "help": "the workflowId"}),

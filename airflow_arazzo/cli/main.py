@@ -35,6 +35,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     return plan(arguments)
 
 
+def _explain(arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.explain import explain_command
+
+    return explain_command(arguments)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from airflow_arazzo.cli.run import run
 
@@ -52,6 +58,7 @@ Declared = tuple[str, tuple[declared.Argument, ...], Command]
 COMMANDS: dict[str, Declared] = {
     "check": ("Check Arazzo documents and print what is wrong with them", declared.CHECK, _check),
     "plan": ("Print the plan of a workflow as JSON", declared.PLAN, _plan),
+    "explain": ("Explain what the workflows of a document do", declared.EXPLAIN, _explain),
     "run": ("Run a workflow in this process", declared.RUN, _run),
 }
 """Name, help, arguments and function of every command; imports wait until a command is called."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from airflow_arazzo.plan.flow import StepGraph
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow, WorkflowCall
-from airflow_arazzo.plan.outline import Way, repetition, repetition_text, ways_on
+from airflow_arazzo.plan.outline import Way, one_line, repetition, repetition_text, ways_on
 
 LONGEST = 90
 """Characters of a line in a label."""
@@ -56,8 +56,7 @@ def label(text: str) -> str:
     >>> label('say "#1" to <b>')
     'say #34;#35;1#34; to #60;b#62;'
     """
-    # what is not printable could turn around the text behind it
-    line = "".join(each if each.isprintable() else "\ufffd" for each in " ".join(text.split()))
+    line = one_line(text)
     line = line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
     edges = {match.start() for match in _EDGE_OF_WORD.finditer(line)}
     leading = _LEADING.match(line)
@@ -97,16 +96,20 @@ def _workflow(workflow: Workflow, prefix: str) -> Iterator[str]:
     for step in workflow.steps:
         yield _node(names[step.id], step)
     for on, text in (("success", "end"), ("failure", "failed")):
-        if any(way.type == "end" and way.on == on for _, way in ways):
+        if any(_is_end(way) and way.on == on for _, way in ways):
             yield f'  {prefix}{on}(["{text}"])'
     for step in workflow.steps[:1]:
         yield f"  {prefix}start --> {names[step.id]}"
     for step, way in ways:
         if way.workflow or (way.type == "next" and step.id not in running):
             continue
-        target = f"{prefix}{way.on}" if way.type == "end" else names.get(way.step or step.id)
+        target = f"{prefix}{way.on}" if _is_end(way) else names.get(way.step or step.id)
         if target:
             yield _arrow(names[step.id], way, target)
+
+
+def _is_end(way: Way) -> bool:
+    return way.type == "end" or (way.type == "next" and not way.step)
 
 
 def _step_names(workflow: Workflow, prefix: str) -> dict[str, str]:

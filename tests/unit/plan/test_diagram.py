@@ -168,7 +168,7 @@ def test_a_label_shows_its_text_and_nothing_else(text: str) -> None:
     assert not set(bare) & set('"#&<>[]|`*~%;:@\\^+\n\r\x00'), (
         "characters with which Mermaid can do something"
     )
-    assert "$$" not in bare
+    assert "$$" not in made
 
 
 @given(st.text("01.)-x _", max_size=8))

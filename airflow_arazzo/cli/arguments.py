@@ -80,6 +80,25 @@ EXPLAIN = (
     ),
     *SOURCES,
 )
+INIT = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(("--workflow",), {"default": "", "metavar": "ID", "help": "only this one"}),
+    Argument(
+        ("--output",),
+        {
+            "default": "",
+            "metavar": "FILE",
+            "help": "the DAG file to write, or the folder for it; else here; - prints it",
+        },
+    ),
+    Argument(
+        ("--schedule",),
+        {"default": "", "metavar": "CRON", "help": "a cron expression, or a preset such as @daily"},
+    ),
+    Argument(("--force",), {"action": "store_true", "help": "overwrite the file if it exists"}),
+    STRICT,
+    *SOURCES,
+)
 RUN = (
     Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
     Argument(("workflow",), {"metavar": "WORKFLOW", "help": "the workflowId"}),

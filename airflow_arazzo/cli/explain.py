@@ -43,7 +43,7 @@ def explain_command(arguments: argparse.Namespace) -> int:
     :raises DocumentError: when the document does not compile.
     :raises BadArgument: for a diagram of several workflows.
     """
-    plans = _plans(arguments)
+    plans = plans_of(arguments)
     if arguments.format == "mermaid":
         if len(plans) > 1:
             known = ", ".join(plan.workflow for plan in plans)
@@ -59,7 +59,11 @@ def explain_command(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _plans(arguments: argparse.Namespace) -> list[Plan]:
+def plans_of(arguments: argparse.Namespace) -> list[Plan]:
+    """Plans of the workflow that was asked for, or of all of a document.
+
+    :raises DocumentError: when the document, or the one workflow, does not compile.
+    """
     path, options = Path(arguments.path), options_of(arguments)
     if arguments.workflow:
         return [compile_workflow(path, arguments.workflow, options)[0]]

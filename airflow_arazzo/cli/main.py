@@ -41,6 +41,12 @@ def _explain(arguments: argparse.Namespace) -> int:
     return explain_command(arguments)
 
 
+def _init(arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.init import init
+
+    return init(arguments)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from airflow_arazzo.cli.run import run
 
@@ -59,6 +65,7 @@ COMMANDS: dict[str, Declared] = {
     "check": ("Check Arazzo documents and print what is wrong with them", declared.CHECK, _check),
     "plan": ("Print the plan of a workflow as JSON", declared.PLAN, _plan),
     "explain": ("Explain what the workflows of a document do", declared.EXPLAIN, _explain),
+    "init": ("Write a DAG file for a document, and say what it needs", declared.INIT, _init),
     "run": ("Run a workflow in this process", declared.RUN, _run),
 }
 """Name, help, arguments and function of every command; imports wait until a command is called."""

@@ -116,7 +116,7 @@ def server_url(call: OperationCall) -> str:
             usable = parts.scheme.lower() in ("http", "https") and parts.hostname and not parts.username
         except ValueError:
             continue
-        if usable and "{" not in url:
+        if usable and "{" not in url and url.isprintable() and " " not in url:
             return f"{parts.scheme.lower()}://{parts.netloc}{parts.path.rstrip('/')}"
     return ""
 

@@ -58,7 +58,15 @@ STRICT = Argument(("--strict",), {"action": "store_true", "help": "treat warning
 CHECK = (
     Argument(("paths",), {"nargs": "+", "metavar": "PATH", "help": "documents, or folders of documents"}),
     STRICT,
-    Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"}),
+    Argument(
+        ("--format",),
+        {
+            "choices": ("text", "line", "json", "sarif", "github"),
+            "default": "text",
+            "help": "text shows the source line of each finding, line does not; sarif is for code scanning, "
+            "github for the log of a workflow there",
+        },
+    ),
     *SOURCES,
 )
 PLAN = (

@@ -13,7 +13,14 @@ from typing import Any
 
 from airflow_arazzo.cli import arguments as declared
 from airflow_arazzo.cli import ledger_arguments
-from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_FAILED, BadArgument, complain, located
+from airflow_arazzo.cli.output import (
+    EXIT_BAD_DOCUMENT,
+    EXIT_FAILED,
+    EXIT_STATUSES,
+    BadArgument,
+    complain,
+    located,
+)
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.version import __version__
 
@@ -77,9 +84,17 @@ LEDGER: dict[str, Declared] = {
 """The same of every command under ``ledger``."""
 
 
+_EPILOG: dict[str, Any] = {
+    "epilog": EXIT_STATUSES,
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+}
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the console script."""
-    root = argparse.ArgumentParser(prog="airflow-arazzo", description="Arazzo workflows on Apache Airflow")
+    root = argparse.ArgumentParser(
+        prog="airflow-arazzo", description="Arazzo workflows on Apache Airflow", **_EPILOG
+    )
     root.add_argument("--version", action="version", version=f"airflow-arazzo {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(commands, COMMANDS)
@@ -91,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add(commands: Any, table: Mapping[str, Declared]) -> None:
     for name, (summary, arguments, function) in table.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(name, help=summary, description=summary, **_EPILOG)
         command.set_defaults(function=function)
         for argument in arguments:
             command.add_argument(*argument.flags, **argument.options)

@@ -107,6 +107,25 @@ INIT = (
     STRICT,
     *SOURCES,
 )
+VENDOR = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(
+        ("--into",),
+        {
+            "default": "",
+            "metavar": "FOLDER",
+            "help": "where copies are; else the folder that has some already, or vendor beside the document",
+        },
+    ),
+    Argument(
+        ("--check",),
+        {"action": "store_true", "help": "fetch nothing: are all copies there and the same?"},
+    ),
+    Argument(
+        ("--update",),
+        {"action": "store_true", "help": "fetch all again, and show which operations have changed"},
+    ),
+)
 RUN = (
     Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
     Argument(("workflow",), {"metavar": "WORKFLOW", "help": "the workflowId"}),

@@ -54,6 +54,12 @@ def _init(arguments: argparse.Namespace) -> int:
     return init(arguments)
 
 
+def _vendor(arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.vendor import vendor
+
+    return vendor(arguments)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from airflow_arazzo.cli.run import run
 
@@ -73,6 +79,7 @@ COMMANDS: dict[str, Declared] = {
     "plan": ("Print the plan of a workflow as JSON", declared.PLAN, _plan),
     "explain": ("Explain what the workflows of a document do", declared.EXPLAIN, _explain),
     "init": ("Write a DAG file for a document, and say what it needs", declared.INIT, _init),
+    "vendor": ("Keep copies of the remote sources of a document", declared.VENDOR, _vendor),
     "run": ("Run a workflow in this process", declared.RUN, _run),
 }
 """Name, help, arguments and function of every command; imports wait until a command is called."""

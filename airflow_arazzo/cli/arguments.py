@@ -67,6 +67,10 @@ CHECK = (
             "github for the log of a workflow there",
         },
     ),
+    Argument(
+        ("--skip-others",),
+        {"action": "store_true", "help": "pass over files that are no Arazzo documents, as in folders"},
+    ),
     *SOURCES,
 )
 PLAN = (

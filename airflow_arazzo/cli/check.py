@@ -37,7 +37,9 @@ def check(arguments: argparse.Namespace) -> int:
     """
     options = options_of(arguments)
     paths = list(documents([Path(p) for p in arguments.paths]))
-    if not paths:
+    if arguments.skip_others:
+        paths = [path for path in paths if _is_arazzo(path)]
+    elif not paths:
         raise BadArgument(f"there is no Arazzo document in {', '.join(arguments.paths)}")
     checked = [
         check_document(path, own)
@@ -79,7 +81,7 @@ def documents(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _is_arazzo(path: Path) -> bool:
-    """Whether a file in a folder is an Arazzo document. One that says so and cannot be read counts."""
+    """Whether a file is an Arazzo document. One that says so and cannot be read counts."""
     try:
         text = path.read_bytes()
     except OSError:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,14 +149,46 @@ def test_excerpts(tmp_path: Path) -> None:
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_long_lines_are_cut_around_the_caret(length: int, column: int) -> None:
-    import tempfile
-
     text = "".join(chr(33 + index % 90) for index in range(length))
     column = min(column, length)
     with tempfile.TemporaryDirectory() as made:
         line, caret = excerpt(Path(made), text, 1, column)
     assert len(line) < 140
     assert line[caret.index("^")] == text[column - 1]
+
+
+# --- pre-commit ----------------------------------------------------------------------------------------
+
+
+def test_files_that_are_no_documents_are_passed_over(folder: Path, capsys: Captured) -> None:
+    for name, text in (("x.json", '{"arazzo-lint": 1}'), ("x.yaml", "- arazzo"), ("x.txt", "\xff")):
+        (folder / name).write_text(text, encoding="latin-1")
+    others = ["api.yaml", "x.json", "x.yaml", "x.txt", "gone.yaml"]
+    out = checked(capsys, "--skip-others", *others, status=0)
+    assert out == "0 of 0 documents compile; 0 errors, 0 warnings, 0 notes\n"
+    out = checked(capsys, "--skip-others", "doc.yaml", *others)
+    assert out == checked(capsys, "doc.yaml")
+    (folder / "doc.yaml").write_text("arazzo: [\n")
+    assert "doc.yaml:" in checked(capsys, "--skip-others", "doc.yaml", *others)
+
+
+def test_the_hook_for_pre_commit() -> None:
+    """The fields that pre-commit's manifest needs, and a command line that the command takes."""
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert hook.pop("description")
+    assert hook == {
+        "id": "arazzo-check",
+        "name": "check Arazzo documents",
+        "entry": "airflow-arazzo check --skip-others",
+        "language": "python",
+        "types_or": ["yaml", "json"],
+        "require_serial": True,
+        "minimum_pre_commit_version": "2.9.2",
+    }
+    command, *arguments = shlex.split(hook["entry"])
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert command in scripts
+    assert parser().parse_args([*arguments, "a.yaml", "b.json"]).paths == ["a.yaml", "b.json"]
 
 
 # --- github --------------------------------------------------------------------------------------------

@@ -290,6 +290,35 @@ def test_jumps_that_share_rows_are_drawn_beside_each_other() -> None:
     ]
 
 
+def test_the_drawing_in_the_readme(document: Path, capsys: Captured) -> None:
+    api = API.replace("/things/{id}:", "/reports/{id}:").replace(
+        "put: {operationId: putThing}", "get: {operationId: get}"
+    )
+    (document.parent / "api.yaml").write_text(api.replace("/bills", "/invoices"))
+    document.write_text(
+        """
+arazzo: 1.0.1
+info: {title: T, version: '1'}
+sourceDescriptions: [{name: api, url: api.yaml, type: openapi}]
+workflows:
+- workflowId: w
+  steps:
+  - stepId: poll
+    operationId: get
+    parameters: [{name: id, in: path, value: x}]
+    onSuccess:
+    - {name: on, type: goto, stepId: bill, criteria: [{condition: $response.body#/state == 'done'}]}
+    - {name: again, type: goto, stepId: poll}
+    onFailure:
+    - {name: r, type: retry, retryAfter: 2.5, retryLimit: 4, criteria: [{condition: $statusCode == 503}]}
+    - {name: stop, type: end}
+  - {stepId: bill, operationId: bill}
+"""
+    )
+    drawing = explained(capsys, str(document)).split("\n\n")[1]
+    assert f"```text\n{drawing}\n```" in (SPECS.parents[1] / "README.md").read_text()
+
+
 def test_what_a_document_says_cannot_command_the_terminal(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "api.yaml").write_text(API)
     path = tmp_path / "doc.yaml"

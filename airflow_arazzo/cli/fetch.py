@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import http.client
 import ipaddress
+import threading
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
-
-import aiohttp
+from queue import Empty, SimpleQueue
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urljoin, urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from airflow_arazzo.version import __version__
 
@@ -18,6 +19,9 @@ MAX_SECONDS = 60.0
 
 MAX_REDIRECTS = 5
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAFE = "%/:?#[]@!$&'()*+,;=~-._"
+_CHUNK = 64 * 1024
 _HEADERS = {
     "User-Agent": f"airflow-arazzo/{__version__}",
     "Accept": "application/yaml, application/json, text/yaml, */*;q=0.5",
@@ -53,40 +57,81 @@ def fetch(url: str, *, max_bytes: int = MAX_BYTES, seconds: float = MAX_SECONDS)
     :raises CannotFetch: for a URL that is neither https nor of the loopback interface, also behind a
         redirect; for other statuses than 200; and for what is too large or takes too long.
     """
+    answer: SimpleQueue[Fetched | Exception] = SimpleQueue()
+    # No time-out of a socket bounds an answer that comes byte by byte; a thread can be left behind.
+    threading.Thread(target=_into, args=(answer, url, max_bytes, seconds), daemon=True).start()
     try:
-        return asyncio.run(asyncio.wait_for(_fetch(url, max_bytes), seconds))
-    except TimeoutError:
+        found = answer.get(timeout=seconds)
+    except Empty:
         raise CannotFetch(f"no complete answer within {seconds:g} s") from None
-    except aiohttp.ClientError as error:
-        raise CannotFetch(f"{type(error).__name__}: {error}") from None
-    except (OSError, ValueError) as error:
-        raise CannotFetch(str(error) or type(error).__name__) from None
+    if isinstance(found, Fetched):
+        return found
+    if isinstance(found, CannotFetch):
+        raise found
+    if isinstance(found, TimeoutError):
+        raise CannotFetch(f"no complete answer within {seconds:g} s") from None
+    reason = found.reason if isinstance(found, URLError) else found
+    if isinstance(reason, OSError | http.client.HTTPException | ValueError):
+        raise CannotFetch(str(reason) or type(reason).__name__) from None
+    raise found
 
 
-async def _fetch(url: str, max_bytes: int) -> Fetched:
+def _into(answer: SimpleQueue[Fetched | Exception], url: str, max_bytes: int, seconds: float) -> None:
+    try:
+        answer.put(_fetch(url, max_bytes, seconds))
+    except Exception as error:
+        answer.put(error)
+
+
+def _fetch(url: str, max_bytes: int, seconds: float) -> Fetched:
     urls = [url]
     _check(url)
-    # Without trust_env nothing is read from a netrc file.
-    async with aiohttp.ClientSession(headers=_HEADERS, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        while True:
-            async with session.get(urls[-1], allow_redirects=False, proxy=_proxy(urls[-1])) as answer:
-                if answer.status not in (301, 302, 303, 307, 308):
-                    return Fetched(await _body(answer, max_bytes), tuple(urls))
-                target = urljoin(urls[-1], answer.headers.get("Location", ""))
-            if len(urls) > MAX_REDIRECTS:
-                raise CannotFetch(f"more than {MAX_REDIRECTS} redirects: {' → '.join(urls)}")
-            _check(target, before=urls[-1])
-            urls.append(target)
+    while True:
+        request = Request(quote(urls[-1], safe=_SAFE), headers=_HEADERS)  # noqa: S310 - checked
+        try:
+            with _opener(urls[-1]).open(request, timeout=seconds) as response:
+                return Fetched(_body(response, max_bytes), tuple(urls))
+        except HTTPError as error:
+            with error:
+                if error.code not in _REDIRECTS:
+                    raise CannotFetch(
+                        f"the answer is {error.code} {error.reason}".rstrip(), error.code
+                    ) from None
+                target = urljoin(urls[-1], error.headers.get("Location", ""))
+        if len(urls) > MAX_REDIRECTS:
+            raise CannotFetch(f"more than {MAX_REDIRECTS} redirects: {' → '.join(urls)}")
+        _check(target, before=urls[-1])
+        urls.append(target)
 
 
-async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    if answer.status != 200:
-        raise CannotFetch(f"the answer is {answer.status} {answer.reason or ''}".rstrip(), answer.status)
+class _NoRedirect(HTTPRedirectHandler):
+    """Leaves redirects to us."""
+
+    def redirect_request(self, *_: object) -> None:
+        """No request."""
+        return
+
+
+def _opener(url: str) -> OpenerDirector:
+    """Opens a URL, through the proxy that the environment names except on the loopback interface.
+
+    Nothing in it reads a netrc file, keeps cookies or answers a question for a password.
+    """
+    proxies: dict[str, str] | None = {} if _is_here(urlsplit(url).hostname or "") else None
+    return build_opener(ProxyHandler(proxies), _NoRedirect())
+
+
+def _body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
+    if response.status != 200:
+        raise CannotFetch(f"the answer is {response.status} {response.reason}".rstrip(), response.status)
     data = bytearray()
-    async for chunk in answer.content.iter_chunked(64 * 1024):
+    while chunk := response.read(_CHUNK):
         data += chunk
         if len(data) > max_bytes:
             raise CannotFetch(f"it is larger than {max_bytes} bytes")
+    length = response.headers.get("Content-Length", "")
+    if length.isdigit() and len(data) != int(length):
+        raise CannotFetch(f"it ended after {len(data)} of {length} bytes")
     return bytes(data)
 
 
@@ -116,11 +161,3 @@ def _is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL."""
-    parts = urlsplit(url)
-    if _is_here(parts.hostname or "") or proxy_bypass(parts.hostname or ""):
-        return None
-    return getproxies().get(parts.scheme)

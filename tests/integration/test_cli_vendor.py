@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -382,6 +383,40 @@ def test_time_and_size_are_bounded(server: Server) -> None:
         fetch("http://127.0.0.1:9/x")
     with pytest.raises(CannotFetch, match="only https"):
         fetching._check("http://127.0.0.1/x", before="https://example.com/x")
+
+
+def test_certificates_are_verified_and_nothing_leads_back_to_plain_http(
+    server: Server, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302 if self.path == "/back" else 200)
+            self.send_header("Location", f"{server.url}/a/openapi.yaml")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        url = f"https://127.0.0.1:{listening.server_address[1]}"
+        with pytest.raises(CannotFetch, match="certificate verify failed"):
+            fetch(f"{url}/x")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        assert fetch(f"{url}/x").data == b"{}"
+        with pytest.raises(
+            CannotFetch, match=r"redirects to http://127\.0\.0\.1:.*, and only https is fetched"
+        ):
+            fetch(f"{url}/back")
+        listening.shutdown()
+        thread.join()
+    assert server.asked == []
 
 
 def test_another_folder_and_one_that_is_shared(

@@ -11,7 +11,7 @@ from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 from airflow_arazzo.cli import ledger_arguments
 from airflow_arazzo.cli.arguments import Argument
 from airflow_arazzo.cli.main import COMMANDS, LEDGER, Command, call
-from airflow_arazzo.cli.output import BadArgument
+from airflow_arazzo.cli.output import EXIT_STATUSES, BadArgument
 
 
 def get_commands() -> list[CLICommand]:
@@ -31,6 +31,7 @@ def _command(name: str, summary: str, arguments: tuple[Argument, ...], function:
         help=summary,
         func=partial(_call, function),
         args=[_argument(argument) for argument in arguments],
+        epilog=EXIT_STATUSES,
     )
 
 

@@ -58,7 +58,19 @@ STRICT = Argument(("--strict",), {"action": "store_true", "help": "treat warning
 CHECK = (
     Argument(("paths",), {"nargs": "+", "metavar": "PATH", "help": "documents, or folders of documents"}),
     STRICT,
-    Argument(("--format",), {"choices": ("text", "json"), "default": "text", "help": "how to print"}),
+    Argument(
+        ("--format",),
+        {
+            "choices": ("text", "line", "json", "sarif", "github"),
+            "default": "text",
+            "help": "text shows the source line of each finding, line does not; sarif is for code scanning, "
+            "github for the log of a workflow there",
+        },
+    ),
+    Argument(
+        ("--skip-others",),
+        {"action": "store_true", "help": "pass over files that are no Arazzo documents, as in folders"},
+    ),
     *SOURCES,
 )
 PLAN = (
@@ -66,6 +78,57 @@ PLAN = (
     Argument(("--workflow",), {"default": "", "metavar": "ID", "help": "needed when there are several"}),
     STRICT,
     *SOURCES,
+)
+EXPLAIN = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(("--workflow",), {"default": "", "metavar": "ID", "help": "only this one"}),
+    Argument(
+        ("--format",),
+        {
+            "choices": ("text", "mermaid", "json"),
+            "default": "text",
+            "help": "how to print; mermaid is a flowchart for Markdown, of one workflow",
+        },
+    ),
+    *SOURCES,
+)
+INIT = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(("--workflow",), {"default": "", "metavar": "ID", "help": "only this one"}),
+    Argument(
+        ("--output",),
+        {
+            "default": "",
+            "metavar": "FILE",
+            "help": "the DAG file to write, or the folder for it; else here; - prints it",
+        },
+    ),
+    Argument(
+        ("--schedule",),
+        {"default": "", "metavar": "CRON", "help": "a cron expression, or a preset such as @daily"},
+    ),
+    Argument(("--force",), {"action": "store_true", "help": "overwrite the file if it exists"}),
+    STRICT,
+    *SOURCES,
+)
+VENDOR = (
+    Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),
+    Argument(
+        ("--into",),
+        {
+            "default": "",
+            "metavar": "FOLDER",
+            "help": "where copies are; else the folder that has some already, or vendor beside the document",
+        },
+    ),
+    Argument(
+        ("--check",),
+        {"action": "store_true", "help": "fetch nothing: are all copies there and the same?"},
+    ),
+    Argument(
+        ("--update",),
+        {"action": "store_true", "help": "fetch all again, and show which operations have changed"},
+    ),
 )
 RUN = (
     Argument(("path",), {"metavar": "PATH", "help": "the Arazzo document"}),

@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 
 from airflow_arazzo.cli.arguments import options_of
+from airflow_arazzo.cli.findings import SourceLines, visible, with_sources, workflow_command
 from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_OK, BadArgument, located, say, say_json
+from airflow_arazzo.cli.sarif import sarif
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Severity
 from airflow_arazzo.description.documents import read_document
 from airflow_arazzo.plan.compiler import Options, compile_document, overlays_for
@@ -35,16 +37,15 @@ def check(arguments: argparse.Namespace) -> int:
     """
     options = options_of(arguments)
     paths = list(documents([Path(p) for p in arguments.paths]))
-    if not paths:
+    if arguments.skip_others:
+        paths = [path for path in paths if _is_arazzo(path)]
+    elif not paths:
         raise BadArgument(f"there is no Arazzo document in {', '.join(arguments.paths)}")
     checked = [
         check_document(path, own)
         for path, own in zip(paths, _options_by_document(paths, options), strict=True)
     ]
-    if arguments.format == "json":
-        say_json(msgspec.json.encode(checked).decode())
-    else:
-        _print(checked)
+    _print(checked, arguments.format)
     return EXIT_OK if all(each.ok for each in checked) else EXIT_BAD_DOCUMENT
 
 
@@ -80,7 +81,7 @@ def documents(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _is_arazzo(path: Path) -> bool:
-    """Whether a file in a folder is an Arazzo document. One that says so and cannot be read counts."""
+    """Whether a file is an Arazzo document. One that says so and cannot be read counts."""
     try:
         text = path.read_bytes()
     except OSError:
@@ -94,16 +95,36 @@ def _is_arazzo(path: Path) -> bool:
     return isinstance(value, dict) and "arazzo" in value
 
 
-def _print(checked: Sequence[Checked]) -> None:
-    for document in checked:
-        for diagnostic in document.diagnostics:
-            say(str(diagnostic))
-        if document.ok:
-            say(f"{document.document}: {_count(len(document.workflows), 'workflow')} ready")
+def _print(checked: Sequence[Checked], form: str) -> None:
+    """Print what was found.
+
+    :param form: ``text`` with source lines, ``line`` without, ``json``, ``sarif``, or ``github``.
+    """
+    if form == "json":
+        say_json(msgspec.json.encode(checked).decode())
+    elif form == "sarif":
+        found = [(each.document, d) for each in checked for d in each.diagnostics]
+        say_json(msgspec.json.format(msgspec.json.encode(sarif(found)), indent=2).decode())
+    elif form == "github":
+        for command in dict.fromkeys(workflow_command(d) for each in checked for d in each.diagnostics):
+            say(command)
+        say(_summary(checked))
+    else:
+        lines = SourceLines(d for each in checked for d in each.diagnostics)
+        for document in checked:
+            found_here = document.diagnostics
+            for line in with_sources(found_here, lines) if form == "text" else map(str, found_here):
+                say(visible(line))
+            if document.ok:
+                say(f"{document.document}: {_count(len(document.workflows), 'workflow')} ready")
+        say(_summary(checked))
+
+
+def _summary(checked: Sequence[Checked]) -> str:
     counts = Counter(d.severity for document in checked for d in document.diagnostics)
     good = sum(document.ok for document in checked)
     found = ", ".join(_count(counts[severity], severity.value) for severity in Severity)
-    say(f"{good} of {_count(len(checked), 'document')} compile; {found}")
+    return f"{good} of {_count(len(checked), 'document')} compile; {found}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,7 +13,14 @@ from typing import Any
 
 from airflow_arazzo.cli import arguments as declared
 from airflow_arazzo.cli import ledger_arguments
-from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_FAILED, BadArgument, complain, located
+from airflow_arazzo.cli.output import (
+    EXIT_BAD_DOCUMENT,
+    EXIT_FAILED,
+    EXIT_STATUSES,
+    BadArgument,
+    complain,
+    located,
+)
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.version import __version__
 
@@ -35,6 +42,24 @@ def _plan(arguments: argparse.Namespace) -> int:
     return plan(arguments)
 
 
+def _explain(arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.explain import explain_command
+
+    return explain_command(arguments)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.init import init
+
+    return init(arguments)
+
+
+def _vendor(arguments: argparse.Namespace) -> int:
+    from airflow_arazzo.cli.vendor import vendor
+
+    return vendor(arguments)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from airflow_arazzo.cli.run import run
 
@@ -52,6 +77,9 @@ Declared = tuple[str, tuple[declared.Argument, ...], Command]
 COMMANDS: dict[str, Declared] = {
     "check": ("Check Arazzo documents and print what is wrong with them", declared.CHECK, _check),
     "plan": ("Print the plan of a workflow as JSON", declared.PLAN, _plan),
+    "explain": ("Explain what the workflows of a document do", declared.EXPLAIN, _explain),
+    "init": ("Write a DAG file for a document, and say what it needs", declared.INIT, _init),
+    "vendor": ("Keep copies of the remote sources of a document", declared.VENDOR, _vendor),
     "run": ("Run a workflow in this process", declared.RUN, _run),
 }
 """Name, help, arguments and function of every command; imports wait until a command is called."""
@@ -63,9 +91,17 @@ LEDGER: dict[str, Declared] = {
 """The same of every command under ``ledger``."""
 
 
+_EPILOG: dict[str, Any] = {
+    "epilog": EXIT_STATUSES,
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+}
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the console script."""
-    root = argparse.ArgumentParser(prog="airflow-arazzo", description="Arazzo workflows on Apache Airflow")
+    root = argparse.ArgumentParser(
+        prog="airflow-arazzo", description="Arazzo workflows on Apache Airflow", **_EPILOG
+    )
     root.add_argument("--version", action="version", version=f"airflow-arazzo {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(commands, COMMANDS)
@@ -77,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add(commands: Any, table: Mapping[str, Declared]) -> None:
     for name, (summary, arguments, function) in table.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(name, help=summary, description=summary, **_EPILOG)
         command.set_defaults(function=function)
         for argument in arguments:
             command.add_argument(*argument.flags, **argument.options)

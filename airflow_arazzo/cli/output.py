@@ -1,11 +1,4 @@
-"""What commands print, and their exit statuses.
-
-======  ==========================================================================================
-0       done
-1       the run failed, also before its first request; or the command itself has a fault
-2       nothing was done: a document does not compile, or an argument cannot be used
-======  ==========================================================================================
-"""
+"""What commands print, and their exit statuses."""
 
 from __future__ import annotations
 
@@ -20,6 +13,15 @@ from airflow_arazzo.engine.media_type import ascii_json
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_BAD_DOCUMENT = 2
+
+EXIT_STATUSES = """\
+exit statuses:
+  0  done
+  1  run: the workflow failed, also before its first request; vendor: a file is missing, differs or could
+     not be fetched; or the command itself has a fault
+  2  nothing was done: a document does not compile, or an argument cannot be used
+"""
+"""The same for every command, as ``--help`` prints it."""
 
 
 class BadArgument(ValueError):

@@ -1,9 +1,10 @@
 """Finding and loading the files that a document names, without any network.
 
 A source's URL is never fetched. Its file is found, in this order: the mapping that the caller gives by
-source name; the document beside this one, or on the source path, whose ``$self`` is the URL; the URL as a
-path relative to the document; the end of the URL's path (longest first) beside the document, in the folders
-of the source path, and in the document's parent folders.
+source name; the copy that a lock file has of the URL, see :mod:`~airflow_arazzo.description.vendored`; the
+document beside this one, or on the source path, whose ``$self`` is the URL; the URL as a path relative to
+the document; the end of the URL's path (longest first) beside the document, in the folders of the source
+path, and in the document's parent folders.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from airflow_arazzo.description import vendored
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.description.documents import Document, read_document, relative_name
 from airflow_arazzo.description.identity import (
@@ -33,8 +35,8 @@ MAX_PARENTS = 6
 class Found:
     """Where the file of a source was found.
 
-    :param how: ``mapped``, ``identified`` (by its ``$self``), ``relative`` (as the URL says), ``nearby`` (by
-        the end of the URL's path).
+    :param how: ``mapped``, ``vendored`` (as a lock file says), ``identified`` (by its ``$self``),
+        ``relative`` (as the URL says), ``nearby`` (by the end of the URL's path).
     """
 
     path: Path
@@ -86,6 +88,9 @@ class Library:
             parts = urlsplit(url)
         except ValueError:
             return None
+        copy = self._vendored(url, base)
+        if copy is not None:
+            return Found(copy, "vendored")
         known = self.identified(url, base)
         if known is not None:
             return Found(known.path, "identified")
@@ -103,6 +108,24 @@ class Library:
                 candidate = place.joinpath(*tail[start:])
                 if self.exists(candidate):
                     return Found(candidate, "nearby")
+        return None
+
+    def _vendored(self, url: str, base: Document) -> Path | None:
+        """The copy of a URL, in the first folder whose lock file has one that is there."""
+        wanted = resolved(url, identity(base.value))
+        if not wanted:
+            return None
+        for folder in vendored.folders_of(self.entry, self.source_path):
+            lock = folder / vendored.LOCK
+            if not self.exists(lock):
+                continue
+            try:
+                file = vendored.file_of(self.load(lock).value, wanted)
+            except DocumentError:
+                self.probed.add(Path(os.path.abspath(lock)))
+                continue
+            if file and self.exists(folder / file):
+                return folder / file
         return None
 
     def identified(self, url: str, base: Document) -> Document | None:

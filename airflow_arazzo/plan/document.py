@@ -52,6 +52,7 @@ class DocumentScope:
             message = f"there is no local file for the source {described.name!r} ({described.url})"
             place = f"put {file_name} beside the document or on the source path"
             hint = f"{place}, or map it: --source {described.name}=FILE"
+            hint += ", or fetch it: airflow-arazzo vendor" if "://" in described.url else ""
             self.report.error("source-not-found", message, at, hint)
             return None
         try:

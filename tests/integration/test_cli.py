@@ -434,10 +434,14 @@ def test_check_prints_findings_and_a_summary(capsys: Captured) -> None:
     )
     assert main(["check", LAUNCH, PROVISION]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 15, "three for each warning, one for each document, and a summary"
     assert re.fullmatch(
         rf"{re.escape(LAUNCH)}:\d+:\d+: warning: .+ \[operation-unqualified\] \(.+\)", lines[0]
     )
+    assert lines[1:3] == [
+        "    93 |         operationId: createMeterDefinition",
+        "       |                      ^",
+    ]
     assert lines[-1] == "2 of 2 documents compile; 0 errors, 4 warnings, 0 notes"
 
 

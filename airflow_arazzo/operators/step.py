@@ -44,7 +44,7 @@ from airflow_arazzo.operators.layout import label
 from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
-from airflow_arazzo.operators.story import Story, told_sender
+from airflow_arazzo.operators.story import Story, noting_replays, told_sender
 from airflow_arazzo.operators.upstream import Upstream
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.plan.templates import expressions
@@ -85,8 +85,13 @@ class ArazzoStepOperator(BaseOperator):
         group path.
     """
 
-    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest")
-    template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - as BaseOperator declares it
+    # The last two are for the Rendered Templates tab alone, which shows them when the task has ended.
+    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest", "request", "response")
+    template_fields_renderers = {  # noqa: RUF012 - as BaseOperator declares it
+        "inputs": "json",
+        "request": "json",
+        "response": "json",
+    }
     ui_color = "#d7e8ff"
 
     def __init__(
@@ -124,6 +129,8 @@ class ArazzoStepOperator(BaseOperator):
         self.identity = identity
         self.namespace = namespace
         self.uses_period = uses_period(self.inputs, identity)
+        self.request: dict[str, Any] | None = None
+        self.response: dict[str, Any] | None = None
         if not ledger and not component.needs.only_safe:
             # Airflow repeats a task whose worker died without asking anyone. A request that may have
             # taken effect must not be repeated like that, so such tasks are never retried by Airflow.
@@ -166,6 +173,9 @@ class ArazzoStepOperator(BaseOperator):
             raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
         except LedgerUnavailable as error:
             raise StepFailed(story.safe(str(error))) from None
+        finally:
+            story.hide(machine.secret_values())
+            self._show(story)
         if isinstance(result, Wait):
             self._give_back_slot(context, machine, result)
         return self._finish(context, machine, result, story)
@@ -235,6 +245,7 @@ class ArazzoStepOperator(BaseOperator):
             send = told_sender(transport, self.plan, connections, machine, story)
             if self.ledger and not self.component.needs.only_safe:
                 send = self._ledgered(context, send, connections, machine, story)
+                send = noting_replays(send, connections, story)
 
             async def sleep(seconds: float) -> None:
                 # A loop with short waits can go on for hours, and must not begin anew after a kill.
@@ -293,6 +304,12 @@ class ArazzoStepOperator(BaseOperator):
         return self.component.needs.waits or (self.ledger and not self.component.needs.only_safe)
 
     # --- after -----------------------------------------------------------------------------------
+
+    def _show(self, story: Story) -> None:
+        """Show the last exchange in the Rendered Templates tab."""
+        self.request, self.response = story.last.fields(story.safe)
+        # Airflow writes rendered fields before a task begins; once more costs a call, so not for nothing.
+        self.overwrite_rtif_after_execution = self.request is not None
 
     def _give_back_slot(self, context: Any, machine: Machine, wait: Wait) -> NoReturn:
         Pause(context).save(machine.state)

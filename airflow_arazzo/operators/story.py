@@ -15,6 +15,7 @@ from airflow_arazzo.engine.messages import Response, TransportError
 from airflow_arazzo.engine.redact import printable, redact
 from airflow_arazzo.engine.run import Exchange, sender
 from airflow_arazzo.engine.transport import Transport
+from airflow_arazzo.operators.rendered import LastExchange
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow
 
 LONGEST_BODY = 4096
@@ -27,12 +28,14 @@ class Story:
     A process that is killed while a request is under way leaves a log that ends with that request.
 
     :param log: where the lines go.
+    :ivar last: the last request, for the Rendered Templates tab.
     """
 
     def __init__(self, log: Any) -> None:
         self._log: logging.Logger = log
         self._told = 0
         self.hidden: list[str] = []
+        self.last = LastExchange()
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Mask secrets from here on, in this log and in Airflow's."""
@@ -105,6 +108,7 @@ def told_sender(
         story.tell(machine.events)
         story.request(command)
         step, shown = command.step, connections[command.request.source].log_bodies
+        story.last.sent(command, bodies=bool(shown))
         if shown:
             story.body(step.id, "request", command.request.body)
         try:
@@ -112,13 +116,29 @@ def told_sender(
         except TransportError as error:
             story.hide(transport.secrets())
             story.no_response(command, error)
+            story.last.failed(error)
             raise
         story.hide(transport.secrets())
         story.response(command, response)
+        story.last.came(response)
         if shown:
             # What is secret in it is known only once the step's outputs are.
             hidden = b"(not shown, it holds a credential)"
             story.body(step.id, "response", hidden if step.secret_outputs else response.body)
+        return response
+
+    return exchange
+
+
+def noting_replays(send: Exchange, connections: Mapping[str, Connection], story: Story) -> Exchange:
+    """An exchange over one that may have a stored response, and then sends nothing."""
+
+    async def exchange(command: Send) -> Response:
+        before = story.last.count
+        response = await send(command)
+        if story.last.count == before:
+            shown = connections[command.request.source].log_bodies
+            story.last.replayed(command, response, bodies=bool(shown))
         return response
 
     return exchange

@@ -35,6 +35,7 @@ from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators.advice import explained, what_to_do
 from airflow_arazzo.operators.assets import tell_assets
 from airflow_arazzo.operators.effects import RUN_KEY, RunKey, identity_of, open_book
 from airflow_arazzo.operators.exchange import NoEncryption
@@ -85,7 +86,7 @@ class ArazzoStepOperator(BaseOperator):
         group path.
     """
 
-    # The last two are for the Rendered Templates tab alone, which shows them when the task has ended.
+    # The last two are for the Rendered Templates tab alone, which has them when the task has ended.
     template_fields: Sequence[str] = ("identity", "inputs", "plan_digest", "request", "response")
     template_fields_renderers = {  # noqa: RUF012 - as BaseOperator declares it
         "inputs": "json",
@@ -166,7 +167,7 @@ class ArazzoStepOperator(BaseOperator):
         try:
             machine, connections = self._machine(context, start, upstream, story)
         except (InvalidInputs, NotSent, CannotRun, NoEncryption, AirflowNotFoundException) as error:
-            raise AirflowFailException(story.safe(f"Nothing was sent. {_explained(error)}")) from None
+            raise AirflowFailException(story.safe(f"Nothing was sent. {explained(error)}")) from None
         try:
             result = asyncio.run(self._drive(context, machine, connections, story))
         except NoLedger as error:
@@ -213,10 +214,10 @@ class ArazzoStepOperator(BaseOperator):
             ledger=self.ledger,
         )
         story.hide(machine.secret_values())
+        story.inputs(self.plan, state.frames[-1], [each.log_bodies for each in connections.values()])
         return machine, connections
 
     def _begin(self, story: Story, start: str) -> None:
-        """Tell what the task does."""
         part, position = self.component, self.component.position(start)
         workflow = self.plan.workflows[part.workflow]
         step = position[-1] if len(position) > len(part.calls) else workflow.steps[0].id
@@ -231,6 +232,7 @@ class ArazzoStepOperator(BaseOperator):
         prepared = prepare_inputs(self.plan.root, given, null_is_absent=True)
         state = begin(self.plan, prepared, now=time.time())
         state.finished.update(upstream.finished())
+        # Without a step the machine begins with the workflows that this one depends on.
         # Without a step the machine begins with the workflows that this one depends on.
         position = ("",) if start == self.plan.root.steps[0].id else self.component.position(start)
         enter(self.plan, state, position, upstream.outputs(), secrets, self.absent_text)
@@ -391,15 +393,9 @@ class ArazzoStepOperator(BaseOperator):
         }
 
     def _fail(self, failure: Failure, ended_by: str, story: Story) -> NoReturn:
-        message = story.safe(f"{failure}{f'; ended by action {ended_by!r}' if ended_by else ''}")
-        if not ended_by and may_retry(failure, only_safe=self.component.needs.only_safe, ledger=self.ledger):
-            raise StepFailed(message, failure)
-        # The document has ended the run, or a repetition could not help or could do harm.
-        raise AirflowFailException(message)
-
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, InvalidInputs):
-        found = [d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics]
-        return "The inputs do not fit: " + "; ".join(found)
-    return str(error)
+        only_safe = self.component.needs.only_safe
+        again = not ended_by and may_retry(failure, only_safe=only_safe, ledger=self.ledger)
+        advice = what_to_do(failure, ledger=self.ledger, only_safe=only_safe, again=again)
+        end = f"; ended by action {ended_by!r}" if ended_by else ""
+        message = story.safe(f"{failure}{end}\nWhat to do: {advice}")
+        raise StepFailed(message, failure) if again else AirflowFailException(message)

@@ -63,8 +63,18 @@ def _flag(label: str, description: str) -> dict[str, Any]:
 
 CONFIGURATION: dict[str, Any] = {
     "arazzo": {
-        "description": "Workflows over rows.",
+        "description": "Workflows over rows, and what the UI shows.",
         "options": {
+            "source_url": {
+                "description": (
+                    "Where the Arazzo documents can be seen: the URL of one, with {file} for its name and "
+                    "{line} for the line of a step. Tasks then have a button to it."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "https://github.com/acme/billing/blob/main/arazzo/{file}#L{line}",
+                "default": "",
+            },
             "rows_folder": {
                 "description": (
                     "Where runs keep their rows and where each of them stands: a URL that "
@@ -75,7 +85,7 @@ CONFIGURATION: dict[str, Any] = {
                 "type": "string",
                 "example": "s3://billing/arazzo-rows",
                 "default": "",
-            }
+            },
         },
     }
 }

@@ -44,6 +44,7 @@ from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.layout import label
 from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
+from airflow_arazzo.operators.rendered import SHOWN, origin
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
 from airflow_arazzo.operators.story import Story, noting_replays, told_sender
 from airflow_arazzo.operators.upstream import Upstream
@@ -86,13 +87,8 @@ class ArazzoStepOperator(BaseOperator):
         group path.
     """
 
-    # The last two are for the Rendered Templates tab alone, which has them when the task has ended.
-    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest", "request", "response")
-    template_fields_renderers = {  # noqa: RUF012 - as BaseOperator declares it
-        "inputs": "json",
-        "request": "json",
-        "response": "json",
-    }
+    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest", *SHOWN)
+    template_fields_renderers = dict.fromkeys(("inputs", "request", "response"), "json")
     ui_color = "#d7e8ff"
 
     def __init__(
@@ -130,6 +126,7 @@ class ArazzoStepOperator(BaseOperator):
         self.identity = identity
         self.namespace = namespace
         self.uses_period = uses_period(self.inputs, identity)
+        self.document, self.documentation = origin(plan, component)
         self.request: dict[str, Any] | None = None
         self.response: dict[str, Any] | None = None
         if not ledger and not component.needs.only_safe:

@@ -5,13 +5,43 @@ Every task's process imports this module, so it imports nothing that is not ther
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
 from airflow_arazzo.links import DocumentSource, OperationDocumentation
 
 
+class LazyApp:
+    """An ASGI application that is imported with its first request: only the API server has any."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request on."""
+        from airflow_arazzo.view.app import app
+
+        await app(scope, receive, send)
+
+
 class ArazzoPlugin(AirflowPlugin):
-    """Buttons of tasks."""
+    """Buttons of tasks, and a tab of DAGs and runs that draws the workflow."""
 
     name = "arazzo"
     operator_extra_links = [OperationDocumentation(), DocumentSource()]  # noqa: RUF012 - as Airflow has it
+    fastapi_apps = [  # noqa: RUF012
+        {"name": "Arazzo workflows", "app": LazyApp(), "url_prefix": "/arazzo"}
+    ]
+    # Relative to the page, whose base is Airflow's own URL.
+    external_views = [  # noqa: RUF012
+        {
+            "name": "Arazzo",
+            "href": "arazzo/dags/{DAG_ID}",
+            "destination": "dag",
+            "url_route": "arazzo",
+        },
+        {
+            "name": "Arazzo",
+            "href": "arazzo/dags/{DAG_ID}/runs/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "arazzo-run",
+        },
+    ]

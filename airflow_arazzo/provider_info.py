@@ -65,6 +65,16 @@ CONFIGURATION: dict[str, Any] = {
     "arazzo": {
         "description": "Workflows over rows, and what the UI shows.",
         "options": {
+            "workflow_tab": {
+                "description": (
+                    "Whether DAGs and runs have a tab that draws the workflow. Airflow shows such a tab on "
+                    "every DAG, also those that are not made of Arazzo documents."
+                ),
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
             "source_url": {
                 "description": (
                     "Where the Arazzo documents can be seen: the URL of one, with {file} for its name and "

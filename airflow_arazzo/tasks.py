@@ -15,6 +15,7 @@ from airflow_arazzo.operators.graph import Component, end_of, task_names
 from airflow_arazzo.operators.outputs import ArazzoConclusionOperator, ArazzoOutputsOperator
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, WorkflowCall
+from airflow_arazzo.view.ways import steps_as_json
 
 Declarations = Mapping[str, Mapping[str, Any] | None]
 """What a deployment says of its services' idempotency; see :func:`airflow_arazzo.ledger.declare.declare`."""
@@ -107,8 +108,8 @@ def build_tasks(
                 ledger=ledger,
                 identity=identity,
                 namespace=namespace,
-                doc_md="\n\n---\n\n".join(step_doc(by_id[name], workflow.file) for name in part.steps)
-                or _CONCLUSION,
+                doc_md=_documentation([by_id[name] for name in part.steps], workflow.file),
+                doc_json=steps_as_json(plan, part, len(tasks)) if part.steps else None,
                 **_fixed(part),
                 **_display_name(part, by_id),
             )

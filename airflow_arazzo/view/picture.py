@@ -71,12 +71,15 @@ def _svg(steps: Sequence[Drawn]) -> str:
     parts: list[str] = []
     for index, step in enumerate(steps):
         parts.append(_box(step, tops[index]))
+        taken = [way for way in step.ways if _is_taken(step, way, ran)]
         for line, way in enumerate(step.ways):
-            taken = _is_taken(step, way, ran)
-            mark = "taken" if taken else "failed" if way.get("failed") else ""
-            kind = f"small {mark}".strip()
+            failed = "failed" if way.get("failed") else ""
+            mark = "taken" if way in taken else failed
+            # Where several ways lead to the same step, nobody knows which of them it was.
+            kind = f"small {mark if len(taken) == 1 else failed}".strip()
             at = tops[index] + 16 + LINE * line
-            parts.append(_text(LEFT + BOX + 16, at, _described(way), kind))
+            before = "otherwise " if line and not failed and not way.get("when") else ""
+            parts.append(_text(LEFT + BOX + 16, at, before + _described(way), kind))
             target = places.get(str(way.get("to", "")))
             if target is not None and "retry" not in way and "workflow" not in way:
                 parts.append(_arc(index, target, tops, mark))

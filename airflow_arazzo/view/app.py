@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.dagbag import get_dag_for_run_or_latest_version
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models.dagbag import DBDagBag
@@ -58,15 +59,18 @@ def workflow_of_a_run(dag_id: str, run_id: str, session: SessionDep) -> HTMLResp
         raise HTTPException(404, "there is no such run")
     states = session.execute(
         select(TaskInstance.task_id, TaskInstance.state).where(
-            TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id
+            TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.map_index == -1
         )
     )
     told = session.execute(
         select(XComModel.task_id, XComModel.value).where(
-            XComModel.dag_id == dag_id, XComModel.run_id == run_id, XComModel.key == NEXT_STEP
+            XComModel.dag_id == dag_id,
+            XComModel.run_id == run_id,
+            XComModel.key == NEXT_STEP,
+            XComModel.map_index == -1,
         )
     )
-    dag = bag.get_dag_for_run(run, session=session)
+    dag = get_dag_for_run_or_latest_version(bag, run, dag_id, session)
     drawn = _drawn(
         dag,
         {task: str(state or "none") for task, state in states},
@@ -95,14 +99,30 @@ def _drawn(dag: Any, states: dict[str, str], told: dict[str, str]) -> list[Drawn
     """
     if dag is None:
         raise HTTPException(404, "there is no such DAG")
-    found: list[tuple[int, list[Drawn]]] = []
+    found: list[tuple[str, int, list[Drawn]]] = []
     for task in dag.task_dict.values():
         if task.task_type != "ArazzoStepOperator" or not getattr(task, "doc_json", None):
             continue
         known = json.loads(task.doc_json)
+        # Several task groups of a DAG may have steps of the same name.
+        prefix = task.task_id[: len(task.task_id) - len(known["name"])]
         state = states.get(task.task_id, "")
         # A task that was skipped or cleared may still have what it said before.
-        said = told.get(task.task_id) if state == "success" else None
-        steps = [Drawn(each["id"], each["calls"], each["ways"], state, said) for each in known["steps"]]
-        found.append((int(known["number"]), steps))
-    return [step for _, steps in sorted(found, key=lambda each: each[0]) for step in steps]
+        said = _within(prefix, told.get(task.task_id)) if state == "success" else None
+        steps = [
+            Drawn(
+                prefix + each["id"],
+                each["calls"],
+                [_placed(prefix, way) for way in each["ways"]],
+                state,
+                said,
+            )
+            for each in known["steps"]
+        ]
+        found.append((prefix, int(known["number"]), steps))
+    return [step for *_, steps in sorted(found, key=lambda each: each[:2]) for step in steps]
+
+
+def _within(prefix: str, position: str | None) -> str | None:
+    """A position with the name of the group around the workflow; the end is the same for all."""
+    return prefix + position if position else position

@@ -20,8 +20,9 @@ def steps_as_json(plan: Plan, part: Component, number: int) -> str:
     """The steps of a component.
 
     :param number: of the component among those of the DAG.
-    :return: a JSON object: ``number``, and ``steps``, each with ``id`` (its position in the run), ``calls``,
-        and ``ways``: ``to`` (a position, empty for the end), ``when`` and ``failed``.
+    :return: a JSON object: ``number``, ``name`` (of the component), and ``steps``, each with ``id`` (its
+        position in the run), ``calls``, and ``ways``: ``to`` (a position, empty for the end), ``when`` and
+        ``failed``.
     """
     workflow = plan.workflows[part.workflow]
     steps = []
@@ -37,7 +38,7 @@ def steps_as_json(plan: Plan, part: Component, number: int) -> str:
             f"{call.method} {call.path}" if isinstance(call, OperationCall) else f"workflow {call.workflow}"
         )
         steps.append({"id": label((*part.calls, step.id)), "calls": calls, "ways": ways})
-    return json.dumps({"number": number, "steps": steps}, ensure_ascii=False)
+    return json.dumps({"number": number, "name": part.name, "steps": steps}, ensure_ascii=False)
 
 
 def _called(step: Step) -> str:

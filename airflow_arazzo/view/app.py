@@ -109,16 +109,10 @@ def _drawn(dag: Any, states: dict[str, str], told: dict[str, str]) -> list[Drawn
         state = states.get(task.task_id, "")
         # A task that was skipped or cleared may still have what it said before.
         said = _within(prefix, told.get(task.task_id)) if state == "success" else None
-        steps = [
-            Drawn(
-                prefix + each["id"],
-                each["calls"],
-                [_placed(prefix, way) for way in each["ways"]],
-                state,
-                said,
-            )
-            for each in known["steps"]
-        ]
+        steps = []
+        for each in known["steps"]:
+            ways = [{**way, "to": _within(prefix, way["to"])} for way in each["ways"]]
+            steps.append(Drawn(prefix + each["id"], each["calls"], ways, state, said))
         found.append((prefix, int(known["number"]), steps))
     return [step for *_, steps in sorted(found, key=lambda each: each[:2]) for step in steps]
 

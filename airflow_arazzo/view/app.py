@@ -36,7 +36,8 @@ def may_see(*entities: DagAccessEntity) -> list[Any]:
 
 
 app = FastAPI(title="Arazzo workflows", docs_url=None, redoc_url=None, openapi_url=None)
-bag = DBDagBag(load_op_links=False)
+# Without links it would keep links from all DAGs that this process reads afterwards.
+bag = DBDagBag(load_op_links=True)
 
 
 @app.get("/dags/{dag_id}", dependencies=may_see(DagAccessEntity.TASK))

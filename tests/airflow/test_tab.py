@@ -54,7 +54,7 @@ STEPS = [
 @pytest.fixture
 def ran(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> Any:
     api.answer("/a", Answer(202), Answer(200))
-    dag = workflow_dag(workflow("w", *STEPS), operations=["GET /a"])
+    dag = workflow_dag(workflow("w", *STEPS), operations=["GET /a"], dag_id="tabbed")
     return run_dag(dag, connections={"api": api.connection()})
 
 

@@ -81,11 +81,11 @@ def test_the_documentation_says_where_the_ways_go(workflow_dag: Any) -> None:
 
 
 def links(dag: Any, task_id: str) -> dict[str, str]:
-    """What the API server works out for a task's buttons; the scheduler, which may have run here, has none."""
-    from airflow.serialization.serialized_objects import OperatorSerialization
+    """What the API server has for a task's buttons; the scheduler, which may have run here, has none."""
+    from airflow.serialization.serialized_objects import DagSerialization
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OperatorSerialization, "_load_operator_extra_links", True)
+        patch.setattr(DagSerialization, "_load_operator_extra_links", True)
         task = stored(dag).get_task(task_id)
 
     class Instance:

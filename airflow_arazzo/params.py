@@ -8,24 +8,34 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from airflow_arazzo.form import for_the_form
 from airflow_arazzo.operators.period import END, START
 from airflow_arazzo.plan.model import Workflow
+
+OPTIONAL = "Optional inputs"
+"""Title of the part of the trigger form that is folded: what may be left empty."""
 
 
 def workflow_params(workflow: Workflow, bound: Iterable[str] = ()) -> dict[str, Param]:
     """Params for the inputs of a workflow, in the order of its schema.
 
-    An optional input may be left empty: its type then allows null, and null means absent.
+    An optional input may be left empty: its type then allows null, and null means absent. Where there are
+    required ones, too, the optional ones stand in a part of the form that is folded at first.
 
     :param bound: inputs whose values the DAG gives, so that nobody is asked for them.
     """
     properties: Mapping[str, Any] = workflow.inputs.get("properties") or {}
-    required = frozenset(workflow.inputs.get("required") or ())
     given = frozenset(bound)
+    asked = {name: schema for name, schema in properties.items() if name not in given}
+    required = frozenset(workflow.inputs.get("required") or ()) & asked.keys()
     return {
-        name: input_param(name, schema if isinstance(schema, dict) else {}, required=name in required)
-        for name, schema in properties.items()
-        if name not in given
+        name: input_param(
+            name,
+            schema if isinstance(schema, dict) else {},
+            required=name in required,
+            section=OPTIONAL if required and name not in required else "",
+        )
+        for name, schema in asked.items()
     }
 
 
@@ -44,9 +54,10 @@ def period_params(*, required: bool) -> dict[str, Param]:
 
 def _period_param(title: str, what: str, required: bool) -> Param:
     description = f"{what} of the period that this run is for, {_WRITTEN}"
+    form: dict[str, Any] = {"title": title, "pattern": _MOMENT, "examples": ["2026-03-01"]}
     if required:
-        return Param(description=description, title=title, type="string", pattern=_MOMENT)
-    return Param(None, description=description, title=title, type=["string", "null"], pattern=_MOMENT)
+        return Param(description=description, type="string", **form)
+    return Param(None, description=description, type=["string", "null"], section="Period", **form)
 
 
 _MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$"
@@ -56,11 +67,22 @@ _WRITTEN = (
 )
 
 
-def input_param(name: str, schema: Mapping[str, Any], *, required: bool) -> Param:
-    """A param for one input."""
+def input_param(name: str, schema: Mapping[str, Any], *, required: bool, section: str = "") -> Param:
+    """A param for one input.
+
+    :param section: title of the part of the form that it stands in, unless its schema names one; the form's
+        own first part when empty.
+    """
     form = plain_json({key: value for key, value in _without_fractions(schema).items() if key not in _TAKEN})
+    for_the_form(form, schema.get("default"))
     form.setdefault("title", name)
-    description = str(schema["description"]).strip() if "description" in schema else None
+    if section:
+        form.setdefault("section", section)
+    description = str(schema.get("description", "")).strip() or None
+    if description and "<" not in description:
+        # The form shows Markdown, which is what descriptions are, only where there is no other description.
+        # It leaves out HTML: a text with something like <id> in it stays as it is.
+        form["description_md"], description = description, None
     if "default" in schema:
         return Param(plain_json(schema["default"]), description=description, **form)
     if required:

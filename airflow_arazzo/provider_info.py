@@ -63,8 +63,28 @@ def _flag(label: str, description: str) -> dict[str, Any]:
 
 CONFIGURATION: dict[str, Any] = {
     "arazzo": {
-        "description": "Workflows over rows.",
+        "description": "Workflows over rows, and what the UI shows.",
         "options": {
+            "workflow_tab": {
+                "description": (
+                    "Whether DAGs and runs have a tab that draws the workflow. Airflow shows such a tab on "
+                    "every DAG, also those that are not made of Arazzo documents."
+                ),
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+            "source_url": {
+                "description": (
+                    "Where the Arazzo documents can be seen: the URL of one, with {file} for its name and "
+                    "{line} for the line of a step. Tasks then have a button to it."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "https://github.com/acme/billing/blob/main/arazzo/{file}#L{line}",
+                "default": "",
+            },
             "rows_folder": {
                 "description": (
                     "Where runs keep their rows and where each of them stands: a URL that "
@@ -75,7 +95,7 @@ CONFIGURATION: dict[str, Any] = {
                 "type": "string",
                 "example": "s3://billing/arazzo-rows",
                 "default": "",
-            }
+            },
         },
     }
 }

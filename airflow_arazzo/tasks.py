@@ -14,7 +14,8 @@ from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.operators.graph import Component, end_of, task_names
 from airflow_arazzo.operators.outputs import ArazzoConclusionOperator, ArazzoOutputsOperator
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.plan.model import Plan, Step, WorkflowCall
+from airflow_arazzo.plan.model import OperationCall, Plan, Step, WorkflowCall
+from airflow_arazzo.view.ways import steps_as_json
 
 Declarations = Mapping[str, Mapping[str, Any] | None]
 """What a deployment says of its services' idempotency; see :func:`airflow_arazzo.ledger.declare.declare`."""
@@ -91,7 +92,8 @@ def build_tasks(
     groups = _Groups(plan)
     tasks: dict[str, ArazzoStepOperator] = {}
     for part in parts:
-        by_id = {step.id: step for step in plan.workflows[part.workflow].steps}
+        workflow = plan.workflows[part.workflow]
+        by_id = {step.id: step for step in workflow.steps}
         kind = ArazzoStepOperator if part.steps else ArazzoConclusionOperator
         with groups.of(part):
             tasks[part.name] = kind(
@@ -106,13 +108,19 @@ def build_tasks(
                 ledger=ledger,
                 identity=identity,
                 namespace=namespace,
-                doc_md="\n\n---\n\n".join(step_doc(by_id[name]) for name in part.steps) or _CONCLUSION,
+                doc_md=_documentation([by_id[name] for name in part.steps], workflow.file),
+                doc_json=steps_as_json(plan, part, len(tasks)) if part.steps else None,
                 **_fixed(part),
                 **_display_name(part, by_id),
             )
+        _mark(tasks[part.name], by_id)
         for way in part.upstream:
             tasks[way.task] >> tasks[part.name]
     return tasks
+
+
+def _documentation(steps: Sequence[Step], file: str) -> str:
+    return "\n\n---\n\n".join(step_doc(step, file) for step in steps) or _CONCLUSION
 
 
 _CONCLUSION = "Outputs of the workflow, when all its steps have run."
@@ -183,9 +191,48 @@ def _fixed(part: Component) -> dict[str, Any]:
 
 
 def _display_name(part: Component, steps: Mapping[str, Step]) -> dict[str, Any]:
-    """The step's own id where the task id had to differ from it, and what a loop consists of."""
+    """What a loop consists of; else the step's own id, with the operation's summary where that is short."""
     if part.is_loop:
         return {"task_display_name": "loop: " + ", ".join(part.steps)}
-    if not part.steps or part.steps[0] == part.name.rpartition(".")[2]:
+    if not part.steps:
         return {}
-    return {"task_display_name": part.steps[0]}
+    step = steps[part.steps[0]]
+    summary = step.call.summary.strip() if isinstance(step.call, OperationCall) else ""
+    name = f"{step.id}: {summary}" if summary else step.id
+    if len(name) > LONGEST_DISPLAY_NAME or "\n" in name or _same(step.id, summary):
+        name = step.id
+    return {} if name == part.name.rpartition(".")[2] else {"task_display_name": name}
+
+
+LONGEST_DISPLAY_NAME = 48
+"""Characters of the name that a task has in the UI, where it says more than the step's id."""
+
+
+def _same(step_id: str, summary: str) -> bool:
+    """Whether a summary says what the id says."""
+    return _letters(step_id) == _letters(summary)
+
+
+def _letters(text: str) -> str:
+    return "".join(each for each in text.casefold() if each.isalnum())
+
+
+def _mark(task: ArazzoStepOperator, steps: Mapping[str, Step]) -> None:
+    """Say what kind of step a task runs, where the UI names the operator, and by a colour."""
+    part = task.component
+    if not part.steps:
+        return
+    step = steps[part.steps[0]]
+    call = step.call
+    polls = any(action.type == "goto" and action.step == step.id for action in step.on_success)
+    if part.is_loop or polls:
+        kind, color = "loop", "#fff3bf"
+    elif isinstance(call, WorkflowCall):
+        kind, color = "calls a workflow", "#e5dbff"
+    elif part.needs.only_safe:
+        kind, color = f"{call.method}, reads", "#d3f9d8"
+    else:
+        kind, color = f"{call.method}, effect", "#ffe8cc"
+    task.ui_color = color
+    # The graph shows it below the name of the task; Airflow 3.3 shows no colours of operators.
+    task.custom_operator_name = kind

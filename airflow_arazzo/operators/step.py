@@ -35,6 +35,7 @@ from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators.advice import explained, what_to_do
 from airflow_arazzo.operators.assets import tell_assets
 from airflow_arazzo.operators.effects import RUN_KEY, RunKey, identity_of, open_book
 from airflow_arazzo.operators.exchange import NoEncryption
@@ -43,8 +44,9 @@ from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.layout import label
 from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
+from airflow_arazzo.operators.rendered import SHOWN, origin
 from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
-from airflow_arazzo.operators.story import Story, told_sender
+from airflow_arazzo.operators.story import Story, noting_replays, told_sender
 from airflow_arazzo.operators.upstream import Upstream
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.plan.templates import expressions
@@ -85,8 +87,8 @@ class ArazzoStepOperator(BaseOperator):
         group path.
     """
 
-    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest")
-    template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - as BaseOperator declares it
+    template_fields: Sequence[str] = ("identity", "inputs", "plan_digest", *SHOWN)
+    template_fields_renderers = dict.fromkeys(("inputs", "request", "response"), "json")
     ui_color = "#d7e8ff"
 
     def __init__(
@@ -124,6 +126,9 @@ class ArazzoStepOperator(BaseOperator):
         self.identity = identity
         self.namespace = namespace
         self.uses_period = uses_period(self.inputs, identity)
+        self.document, self.documentation = origin(plan, component)
+        self.request: dict[str, Any] | None = None
+        self.response: dict[str, Any] | None = None
         if not ledger and not component.needs.only_safe:
             # Airflow repeats a task whose worker died without asking anyone. A request that may have
             # taken effect must not be repeated like that, so such tasks are never retried by Airflow.
@@ -159,13 +164,16 @@ class ArazzoStepOperator(BaseOperator):
         try:
             machine, connections = self._machine(context, start, upstream, story)
         except (InvalidInputs, NotSent, CannotRun, NoEncryption, AirflowNotFoundException) as error:
-            raise AirflowFailException(story.safe(f"Nothing was sent. {_explained(error)}")) from None
+            raise AirflowFailException(story.safe(f"Nothing was sent. {explained(error)}")) from None
         try:
             result = asyncio.run(self._drive(context, machine, connections, story))
         except NoLedger as error:
             raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
         except LedgerUnavailable as error:
             raise StepFailed(story.safe(str(error))) from None
+        finally:
+            story.hide(machine.secret_values())
+            self._show(story)
         if isinstance(result, Wait):
             self._give_back_slot(context, machine, result)
         return self._finish(context, machine, result, story)
@@ -203,10 +211,10 @@ class ArazzoStepOperator(BaseOperator):
             ledger=self.ledger,
         )
         story.hide(machine.secret_values())
+        story.inputs(self.plan, state.frames[-1], [each.log_bodies for each in connections.values()])
         return machine, connections
 
     def _begin(self, story: Story, start: str) -> None:
-        """Tell what the task does."""
         part, position = self.component, self.component.position(start)
         workflow = self.plan.workflows[part.workflow]
         step = position[-1] if len(position) > len(part.calls) else workflow.steps[0].id
@@ -222,6 +230,7 @@ class ArazzoStepOperator(BaseOperator):
         state = begin(self.plan, prepared, now=time.time())
         state.finished.update(upstream.finished())
         # Without a step the machine begins with the workflows that this one depends on.
+        # Without a step the machine begins with the workflows that this one depends on.
         position = ("",) if start == self.plan.root.steps[0].id else self.component.position(start)
         enter(self.plan, state, position, upstream.outputs(), secrets, self.absent_text)
         return state
@@ -235,6 +244,7 @@ class ArazzoStepOperator(BaseOperator):
             send = told_sender(transport, self.plan, connections, machine, story)
             if self.ledger and not self.component.needs.only_safe:
                 send = self._ledgered(context, send, connections, machine, story)
+                send = noting_replays(send, connections, story)
 
             async def sleep(seconds: float) -> None:
                 # A loop with short waits can go on for hours, and must not begin anew after a kill.
@@ -293,6 +303,12 @@ class ArazzoStepOperator(BaseOperator):
         return self.component.needs.waits or (self.ledger and not self.component.needs.only_safe)
 
     # --- after -----------------------------------------------------------------------------------
+
+    def _show(self, story: Story) -> None:
+        """Show the last exchange in the Rendered Templates tab."""
+        self.request, self.response = story.last.fields(story.safe)
+        # Airflow writes rendered fields before a task begins; once more costs a call, so not for nothing.
+        self.overwrite_rtif_after_execution = self.request is not None
 
     def _give_back_slot(self, context: Any, machine: Machine, wait: Wait) -> NoReturn:
         Pause(context).save(machine.state)
@@ -374,15 +390,9 @@ class ArazzoStepOperator(BaseOperator):
         }
 
     def _fail(self, failure: Failure, ended_by: str, story: Story) -> NoReturn:
-        message = story.safe(f"{failure}{f'; ended by action {ended_by!r}' if ended_by else ''}")
-        if not ended_by and may_retry(failure, only_safe=self.component.needs.only_safe, ledger=self.ledger):
-            raise StepFailed(message, failure)
-        # The document has ended the run, or a repetition could not help or could do harm.
-        raise AirflowFailException(message)
-
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, InvalidInputs):
-        found = [d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics]
-        return "The inputs do not fit: " + "; ".join(found)
-    return str(error)
+        only_safe = self.component.needs.only_safe
+        again = not ended_by and may_retry(failure, only_safe=only_safe, ledger=self.ledger)
+        advice = what_to_do(failure, ledger=self.ledger, only_safe=only_safe, again=again)
+        end = f"; ended by action {ended_by!r}" if ended_by else ""
+        message = story.safe(f"{failure}{end}\nWhat to do: {advice}")
+        raise StepFailed(message, failure) if again else AirflowFailException(message)

@@ -14,11 +14,18 @@ from airflow_arazzo.engine.machine import Machine, Send
 from airflow_arazzo.engine.messages import Response, TransportError
 from airflow_arazzo.engine.redact import printable, redact
 from airflow_arazzo.engine.run import Exchange, sender
+from airflow_arazzo.engine.state import Frame
 from airflow_arazzo.engine.transport import Transport
+from airflow_arazzo.expression.jsonvalue import encode_json
+from airflow_arazzo.operators.exchange import SECRET
+from airflow_arazzo.operators.rendered import LastExchange
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow
 
 LONGEST_BODY = 4096
 """Characters of a body that are shown, where bodies are asked for."""
+
+LONGEST_VALUE = 80
+"""Characters of an input or output, where bodies are asked for."""
 
 
 class Story:
@@ -27,12 +34,15 @@ class Story:
     A process that is killed while a request is under way leaves a log that ends with that request.
 
     :param log: where the lines go.
+    :ivar last: the last request, for the Rendered Templates tab.
     """
 
     def __init__(self, log: Any) -> None:
         self._log: logging.Logger = log
         self._told = 0
+        self._show_values = False
         self.hidden: list[str] = []
+        self.last = LastExchange()
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Mask secrets from here on, in this log and in Airflow's."""
@@ -53,6 +63,27 @@ class Story:
             self._log.info("loop of workflow %r, beginning at step %r (%s)", workflow.id, start, listed)
         else:
             self._log.info("step %r of workflow %r: %s", start, workflow.id, called[start])
+
+    def inputs(self, plan: Plan, frame: Frame, bodies: Sequence[bool | None]) -> None:
+        """Say which inputs the steps have: by name, and with values where all connections show bodies."""
+        properties = plan.workflows[frame.workflow].inputs.get("properties") or {}
+        self._show_values = bool(bodies) and all(bodies)
+        empty = [name for name in properties if name not in frame.inputs]
+        parts = [self._listed(frame.inputs)] if frame.inputs else []
+        parts += [f"left empty: {', '.join(empty)}"] if empty else []
+        if parts:
+            self._log.info("inputs: %s", "; ".join(parts))
+
+    def _listed(self, values: Mapping[str, Any]) -> str:
+        if not self._show_values:
+            return ", ".join(values)
+        return ", ".join(f"{name}={self._shown(value)}" for name, value in values.items())
+
+    def _shown(self, value: Any) -> str:
+        if isinstance(value, dict) and value.keys() == {SECRET}:
+            return "(encrypted)"
+        text = printable(self.safe(encode_json(value).decode()))
+        return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
     def tell(self, events: Sequence[Event]) -> None:
         """Tell the machine's events that were not told yet."""
@@ -89,7 +120,7 @@ class Story:
 
     def end(self, outputs: Mapping[str, Any], next_step: str) -> None:
         """The steps have succeeded, or their failure was taken over."""
-        self._log.info("outputs: %s", ", ".join(outputs) or "none")
+        self._log.info("outputs: %s", self._listed(outputs) or "none")
         if next_step:
             self._log.info("goes on with step %r", next_step)
 
@@ -105,6 +136,7 @@ def told_sender(
         story.tell(machine.events)
         story.request(command)
         step, shown = command.step, connections[command.request.source].log_bodies
+        story.last.sent(command, bodies=bool(shown))
         if shown:
             story.body(step.id, "request", command.request.body)
         try:
@@ -112,13 +144,29 @@ def told_sender(
         except TransportError as error:
             story.hide(transport.secrets())
             story.no_response(command, error)
+            story.last.failed(error)
             raise
         story.hide(transport.secrets())
         story.response(command, response)
+        story.last.came(response)
         if shown:
             # What is secret in it is known only once the step's outputs are.
             hidden = b"(not shown, it holds a credential)"
             story.body(step.id, "response", hidden if step.secret_outputs else response.body)
+        return response
+
+    return exchange
+
+
+def noting_replays(send: Exchange, connections: Mapping[str, Connection], story: Story) -> Exchange:
+    """An exchange over one that may have a stored response, and then sends nothing."""
+
+    async def exchange(command: Send) -> Response:
+        before = story.last.count
+        response = await send(command)
+        if story.last.count == before:
+            shown = connections[command.request.source].log_bodies
+            story.last.replayed(command, response, bodies=bool(shown))
         return response
 
     return exchange

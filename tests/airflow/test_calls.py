@@ -405,7 +405,7 @@ def test_the_groups_show_what_is_called(workflow_dag: Any) -> None:
     assert set(dag.task_group_dict) >= {"outer", "outer.call"}
     assert dag.get_task("outer.call.a").task_group.group_id == "outer.call"
     assert dag.get_task("outer.call.b").upstream_task_ids == {"outer.call.a"}
-    assert dag.get_task("outer.call.b").task_display_name == "outer.call.b"
+    assert dag.get_task("outer.call.b").task_display_name == "b: The operation /b"
 
 
 def test_a_token_of_one_task_authenticates_another(

@@ -312,7 +312,8 @@ def test_stored_form(document: Path) -> None:
     assert again.dag_id == "w"
     assert list(again.params) == ["much"]
     task = again.get_task("a")
-    assert list(task.template_fields) == ["identity", "inputs", "plan_digest"]
+    assert list(task.template_fields[:3]) == ["identity", "inputs", "plan_digest"]
+    assert task.document == f"flow.arazzo.json:{dag.plan.root.steps[0].line}"
     assert task.plan_digest == dag.plan.digest
     assert task.inputs == {"who": "{{ ds }}"}
     assert again.doc_md == dag.doc_md
@@ -376,7 +377,7 @@ def test_documentation(tmp_path: Path) -> None:
     assert "flow.arazzo.json:" in text
     assert "From `flow.arazzo.json`, workflow `w` (flow 1)." in text
     task = dag.get_task("a_b")
-    assert task.task_display_name == "a b"
+    assert task.task_display_name == "a b: The operation /a"
     assert "Creates | the thing." in str(task.doc_md)
     assert "`POST /a` of `api`" in str(task.doc_md)
     assert "The operation /a" in str(task.doc_md)

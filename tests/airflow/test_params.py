@@ -29,8 +29,8 @@ def resolved(schema: dict[str, Any], **kwargs: Any) -> Any:
 
 def test_required() -> None:
     param = resolved({"type": "string", "description": " What it is. "}, required=True)
-    assert param.schema == {"type": "string", "title": "x"}
-    assert param.description == "What it is."
+    assert param.schema == {"type": "string", "title": "x", "description_md": "What it is."}
+    assert param.description is None
     assert refuses(param, None)
     assert not param.has_value
     assert param.resolve("a") == "a"
@@ -88,6 +88,86 @@ def test_enum_of_an_optional_input_can_be_left_empty() -> None:
         "type": ["string", "null"],
         "enum": ["a", None],
     }
+
+
+def test_descriptions_are_markdown_where_no_text_would_be_lost() -> None:
+    """The form shows ``description_md`` only without a ``description``, and leaves out HTML."""
+    plain = resolved({"type": "string", "description": "Written <plan>-<region>."}, required=True)
+    assert plain.description == "Written <plan>-<region>."
+    assert "description_md" not in plain.schema
+
+
+def shown(schema: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """What of a schema decides how the form shows a field."""
+    form = resolved(schema, **{"required": True, **kwargs}).schema
+    return {name: value for name, value in form.items() if name not in ("title", "section")}
+
+
+def test_choices_are_drop_downs() -> None:
+    labelled = {"type": "string", "oneOf": [{"const": "m", "title": "Monthly"}, {"const": "y"}]}
+    assert shown(labelled) == {"type": "string", "enum": ["m", "y"], "values_display": {"m": "Monthly"}}
+    assert shown(labelled, required=False)["enum"] == ["m", "y", None]
+    # The form hides what has a const, and then refuses it for being empty.
+    assert shown({"const": "only"}) == {"enum": ["only"], "type": "string"}
+    # A field without a type is not marked as required.
+    assert shown({"enum": ["a", 1]})["type"] == ["string", "integer"]
+    assert shown({"enum": ["a", None]})["type"] == ["string", "null"]
+
+
+def test_types_inside_any_of_are_told_to_the_form() -> None:
+    either = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}
+    assert shown(either)["type"] == ["integer", "null"]
+    optional = resolved(either, required=False)
+    assert optional.schema["type"] == ["integer", "null"]
+    assert refuses(optional, 0)
+    assert refuses(optional, "1")
+    assert shown({"allOf": [{"minLength": 1}, {"type": "string"}]})["type"] == "string"
+    assert "type" not in shown({"anyOf": [{"type": "integer"}, {"minLength": 1}]})
+
+
+def test_lists() -> None:
+    lines = {"type": "array", "items": {"type": "string"}}
+    assert shown(lines) == lines
+    ticked = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
+    assert shown(ticked) == {**ticked, "examples": ["a", "b"]}
+    assert refuses(resolved(ticked, required=True), ["c"])
+    # Airflow takes examples of a list for its choices; those of a document are lists themselves.
+    assert shown({**lines, "examples": [["x"]]}) == lines
+    things = {"type": "array", "items": {"properties": {"n": {"type": "integer"}}}}
+    assert "object" in shown(things)["items"]["type"]
+    param = resolved(things, required=True)
+    assert param.resolve([{"n": 1}, "also allowed"]) == [{"n": 1}, "also allowed"]
+    assert refuses(param, [{"n": "1"}])
+
+
+def test_examples_are_suggestions_for_texts() -> None:
+    assert shown({"type": "string", "example": "acme"}) == {
+        "type": "string",
+        "example": "acme",
+        "examples": ["acme"],
+    }
+    assert "examples" not in shown({"type": "string", "examples": {"a": {"value": 1}}})
+    assert "examples" not in shown({"type": ["integer", "string"], "examples": [1]})
+
+
+def test_texts_of_several_lines() -> None:
+    assert shown({"type": "string", "default": "a\nb"})["format"] == "multiline"
+    assert shown({"type": "string", "contentMediaType": "text/markdown"})["format"] == "multiline"
+    assert "format" not in shown({"type": "string", "default": "a"})
+    assert shown({"type": "string", "format": "date", "default": "2026-01-01"})["format"] == "date"
+
+
+def test_optional_inputs_are_folded_beside_required_ones() -> None:
+    properties = {"a": {"type": "string"}, "b": {"type": "string"}, "c": {"section": "Mine"}}
+    both = Workflow("w", (), inputs={"properties": properties, "required": ["a"]})
+    assert [p.schema.get("section") for p in workflow_params(both).values()] == [
+        None,
+        "Optional inputs",
+        "Mine",
+    ]
+    # Where nothing is required, nothing is folded.
+    rest = workflow_params(both, bound=["a"])
+    assert [p.schema.get("section") for p in rest.values()] == [None, "Mine"]
 
 
 def test_default() -> None:

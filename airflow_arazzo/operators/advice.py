@@ -1,0 +1,63 @@
+"""What a person can do about a task that failed."""
+
+from __future__ import annotations
+
+from airflow_arazzo.engine.inputs import InvalidInputs
+from airflow_arazzo.engine.journal import Failure
+from airflow_arazzo.engine.outcomes import OUTCOME_UNKNOWN
+from airflow_arazzo.ledger.model import LedgerUnavailable, OtherRequest
+
+_UNKNOWN = (
+    "find out at the service whether it happened; tell the ledger with 'airflow arazzo ledger list --outcome "
+    "unknown' and 'airflow arazzo ledger resolve KEY', --happened or --not-happened; then clear this task."
+)
+_UNKNOWN_ALONE = (
+    "find out at the service whether it happened. Without a ledger, clearing this task sends its requests "
+    "again."
+)
+_EFFECT = (
+    "put right what is wrong at the service or in the document, then clear this task: nothing is sent again, "
+    "the stored response is judged anew."
+)
+_EFFECT_ALONE = (
+    "put right what is wrong at the service or in the document. Without a ledger, clearing this task sends "
+    "its requests again."
+)
+_OTHER = (
+    "'airflow arazzo ledger show KEY' has the request of that time. To have this one sent, too: 'airflow "
+    "arazzo ledger reissue KEY --reason …', then clear this task."
+)
+
+
+def what_to_do(failure: Failure, *, ledger: bool, only_safe: bool, again: bool) -> str:
+    """The next step of a person who sees a task fail, a sentence.
+
+    :param ledger: whether requests that change something go through the ledger.
+    :param only_safe: whether the task's requests change nothing.
+    :param again: whether Airflow may run the task again by itself.
+    """
+    if again:
+        return "while it has retries left, Airflow runs this task again by itself; nothing needs to be done."
+    if failure.code == OUTCOME_UNKNOWN:
+        return _UNKNOWN if ledger else _UNKNOWN_ALONE
+    if failure.code == OtherRequest.code:
+        return _OTHER
+    if failure.code == LedgerUnavailable.code:
+        return "make the ledger reachable, then clear this task."
+    if failure.status in (401, 403):
+        return "check the credentials in the connection and what they may do, then clear this task."
+    if only_safe:
+        return "put right what is wrong, then clear this task; its requests change nothing."
+    if failure.fate == "effect":
+        return _EFFECT if ledger else _EFFECT_ALONE
+    if failure.fate == "refused":
+        return "put right what the service refused, then clear this task: the request is sent anew."
+    return "put right what is wrong, then clear this task."
+
+
+def explained(error: Exception) -> str:
+    """Why nothing was sent."""
+    if isinstance(error, InvalidInputs):
+        found = [d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics]
+        return "The inputs do not fit: " + "; ".join(found)
+    return str(error)

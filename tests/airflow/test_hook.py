@@ -225,7 +225,7 @@ def test_airflow_lists_the_provider(database: None) -> None:
 def test_airflow_arazzo_check(database: None) -> None:
     done = airflow("arazzo", "check", "specs/arazzo")
     assert done.returncode == 0, done.stderr
-    assert "5 of 5 documents compile" in done.stdout
+    assert "6 of 6 documents compile" in done.stdout
     assert airflow("arazzo", "check", "no-such-folder").returncode == 2
 
 

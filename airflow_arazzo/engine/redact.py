@@ -31,6 +31,11 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def holds(text: str, secrets: Iterable[str]) -> bool:
+    """Whether :func:`redact` would replace anything in a text."""
+    return any(form in text for form in _all_forms(tuple(secrets)))
+
+
 def printable(text: str) -> str:
     """A text without what a terminal or a log takes for a command or a line of its own.
 

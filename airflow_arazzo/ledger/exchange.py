@@ -13,7 +13,7 @@ from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response
 from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
-from airflow_arazzo.engine.redact import redact
+from airflow_arazzo.engine.redact import holds, redact
 from airflow_arazzo.engine.run import Exchange
 from airflow_arazzo.engine.scope import Exchange as Exchanged
 from airflow_arazzo.engine.scope import RunScope
@@ -323,11 +323,11 @@ class LedgeredExchange:
         """The response without secrets."""
         secrets = tuple(self._secrets())
         text = response.body.decode("utf-8", "surrogateescape")
-        headers = tuple(
-            (name, redact(value, secrets))
-            for name, value in response.headers
-            if name.lower() not in _HIDDEN_HEADERS
-        )
+        headers = tuple([pair for pair in response.headers if pair[0].lower() not in _HIDDEN_HEADERS])
+        # The usual case: a service that repeats nothing of what is secret.
+        if not holds("\n".join([text, response.url, *[value for _, value in headers]]), secrets):
+            return msgspec.structs.replace(response, headers=headers)
+        headers = tuple([(name, redact(value, secrets)) for name, value in headers])
         return msgspec.structs.replace(
             response,
             body=redact(text, secrets).encode("utf-8", "surrogateescape"),

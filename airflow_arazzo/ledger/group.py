@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from airflow_arazzo.engine.batch import Later
@@ -88,6 +89,8 @@ class GroupBook:
         self.book = book
         self._grace = grace
         self._sleep = sleep
+        self._name = secrets.token_hex(8)
+        self._count = count()
         self._pending: list[_Item] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -95,7 +98,8 @@ class GroupBook:
         self, key: str, description: Description, *, timeout: float, lifetime: float | None
     ) -> Permission | Replay:
         """As :meth:`Book.open`. Who is cancelled meanwhile takes the intent back: nothing was sent."""
-        asked = Asked(description, lifetime, timeout + self._grace, secrets.token_hex(8), boot_clock())
+        owner = f"{self._name}.{next(self._count):x}"
+        asked = Asked(description, lifetime, timeout + self._grace, owner, boot_clock())
         item = self._add(key, asked)
         try:
             allowed: Permission | Replay = await item.waiting

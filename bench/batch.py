@@ -288,9 +288,9 @@ def table(result: dict[str, Any]) -> str:
     if found := result.get("scheduled"):
         reads, writes = (result["sandbox"][kind]["batch"] / found["mapped"] for kind in ("reads", "writes"))
         lines += [
-            f"HttpOperator mapped over {found['rows']} rows by a scheduler: {found['mapped']:.1f} rows per second",
+            f"HttpOperator mapped over {found['rows']} rows by a scheduler: {found['mapped']:.1f} per second",
             f"  the batch is {reads:,.0f} (reads) and {writes:,.0f} (writes) times as fast",
-            f"  a whole run of {found['rows']} rows in the same Airflow: {found['batch']:.1f} rows per second",
+            f"  a whole run of {found['rows']} rows in the same Airflow: {found['batch']:.1f} per second",
         ]
     return "\n".join(lines)
 

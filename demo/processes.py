@@ -65,6 +65,12 @@ class Processes:
             self.start(name, *self._started[name])
         return [f"{name} (status {process.returncode})" for name, process in ended]
 
+    def end(self, name: str) -> None:
+        """End one of them, politely; :meth:`revive` starts it again."""
+        process = next(process for known, process in self._running if known == name)
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
     def pid(self, name: str) -> int:
         """Process id of a running process, by the name that it was started with."""
         return next(process.pid for known, process in self._running if known == name)

@@ -265,8 +265,10 @@ def _print(account: Account, total: int, when: str) -> None:
     print(f"  duplicated {len(account.duplicated)}, lost {len(account.lost)}")
     print(f"  left for a person {left}, of which {happened} happened; unproven {unproven}")
     print(f"  took effect, and a person has to give the response: {len(account.spoiled)}")
-    print(f"  found + left for a person without effect = {found + len(account.unknown) - happened}")
-    print(f"  neither, and not waiting for one of those: {_missing(account, total)}")
+    missing, without = _missing(account, total), left - happened
+    waiting = total - found - without - missing
+    print(f"  {found} found + {without} left for a person without effect + {waiting} steps behind those")
+    print(f"  that wait and were never sent = {total - missing}; neither: {missing}")
     for cause, times in causes.most_common():
         print(f"    {times:>4} {cause}")
     for effect in account.duplicated[:5]:

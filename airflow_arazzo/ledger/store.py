@@ -34,7 +34,7 @@ EFFECTS = sa.Table(
     sa.Column("protection", sa.String(250), nullable=False),
     sa.Column("request", sa.Text, nullable=False),
     sa.Column("source", sa.String(250), nullable=False),
-    sa.Column("run", sa.String(500), nullable=False, index=True),
+    sa.Column("run", sa.String(500), nullable=False),
     sa.Column("step", sa.String(500), nullable=False),
     sa.Column("attempt", sa.String(250), nullable=False),
     sa.Column("first_sent", sa.Double, nullable=False),

@@ -33,11 +33,7 @@ def steps_as_json(plan: Plan, part: Component, number: int) -> str:
         if falls_through(step):
             ways.append(_on(_after(plan, part.calls, index, workflow.steps)))
         ways += [_way(action, part, plan, failed=True) for action in step.on_failure]
-        call = step.call
-        calls = (
-            f"{call.method} {call.path}" if isinstance(call, OperationCall) else f"workflow {call.workflow}"
-        )
-        steps.append({"id": label((*part.calls, step.id)), "calls": calls, "ways": ways})
+        steps.append({"id": label((*part.calls, step.id)), "calls": _called(step), "ways": ways})
     return json.dumps({"number": number, "name": part.name, "steps": steps}, ensure_ascii=False)
 
 

@@ -1,6 +1,7 @@
 """Every month: ``specs/arazzo/bill-usage-period.yml`` for each customer of a table.
 
-The table ``subscriptions`` of the connection ``usage_db`` has a row for each customer: what a month costs.
+The table ``subscriptions`` of the connection ``usage_db`` has a row for each month and customer: how many
+seats there were, and what one costs.
 The document itself says how its requests may be repeated, so there is nothing to declare here.
 """
 
@@ -19,7 +20,7 @@ ArazzoDag(
         SELECT customer_id AS "customerId", stripe_customer AS "stripeCustomer", seats AS "usage",
                seats * cents_per_seat AS "amount"
         FROM subscriptions
-        WHERE seats > 0
+        WHERE month = '{{ period.start_date }}' AND seats > 0
         ORDER BY customer_id
         """,
         conn_id="usage_db",

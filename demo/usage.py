@@ -23,8 +23,9 @@ CREATE TABLE usage (
     PRIMARY KEY (day, customer_id, meter)
 );
 CREATE TABLE subscriptions (
-    customer_id TEXT PRIMARY KEY, stripe_customer TEXT NOT NULL,
-    seats INTEGER NOT NULL, cents_per_seat INTEGER NOT NULL
+    month TEXT NOT NULL, customer_id TEXT NOT NULL, stripe_customer TEXT NOT NULL,
+    seats INTEGER NOT NULL, cents_per_seat INTEGER NOT NULL,
+    PRIMARY KEY (month, customer_id)
 );
 """
 
@@ -49,14 +50,15 @@ class Totals:
 
 
 def write_usage(path: Path, customers: Sequence[str], first: date, days: int, *, seed: int = 1) -> None:
-    """Make the file anew, with a row for every customer and day."""
+    """Make the file anew, with usage for every customer and day, and a subscription in the first month."""
     path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(_TABLES)
         rows = _rows(customers, first, days, random.Random(seed))  # noqa: S311
         connection.executemany("INSERT INTO usage VALUES (?, ?, ?, ?, ?)", rows)
-        seats = [(name, f"cus_{name}", 3 + at, CENTS_PER_SEAT) for at, name in enumerate(customers)]
-        connection.executemany("INSERT INTO subscriptions VALUES (?, ?, ?, ?)", seats)
+        month = first.replace(day=1).isoformat()
+        seats = [(month, name, f"cus_{name}", 3 + at, CENTS_PER_SEAT) for at, name in enumerate(customers)]
+        connection.executemany("INSERT INTO subscriptions VALUES (?, ?, ?, ?, ?)", seats)
 
 
 def _rows(customers: Sequence[str], first: date, days: int, chance: random.Random) -> Iterator[Any]:

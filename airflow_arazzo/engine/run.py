@@ -138,35 +138,76 @@ async def run_plan(
     :param connections: one for each of the plan's sources, by source name.
     :raises InvalidInputs: before anything is sent, when the inputs do not fit.
     """
-    prepared = prepare_inputs(plan.root, inputs)
-    hidden = [secret for connection in connections.values() for secret in connection.secret_values()]
-    try:
-        secrets = secret_inputs(plan, connections)
-        check_requests(plan, prepared, secrets, absent_text=absent_text)
-        hidden += check_credentials(plan, connections)
-    except CannotRun as error:
-        return redacted(RunResult("failed", {}, (), error.failure), hidden)
-    except NotSent as error:
-        return RunResult("failed", {}, (), Failure("credentials", str(error), fate="not-sent"))
-    machine = Machine(
-        plan,
-        begin(plan, prepared, now=time.time()),
-        clock=time.time,
-        secrets=secrets,
-        loop_pause=loop_pause,
-        absent_text=absent_text,
-    )
+    run = Run(plan, connections, loop_pause=loop_pause, absent_text=absent_text)
     async with Transport() as transport:
-        done = await drive(machine, sender(transport, plan, connections))
-    if isinstance(done, Wait):
-        raise RuntimeError("a run without a bound on waiting does not stop to wait")
-    result = RunResult(
-        "succeeded" if done.status == "succeeded" else "failed",
-        dict(done.outputs),
-        tuple(machine.records),
-        done.failure and ended(done.failure, done.ended_by),
-    )
-    return redacted(result, [*hidden, *machine.secret_values()])
+        result = await run.over(sender(transport, plan, connections), inputs)
+        return redacted(result, list(transport.secrets()))
+
+
+class Run:
+    """One run of a workflow in this process, over any exchange.
+
+    :param connections: one for each of the plan's sources, by source name.
+    :param clock: the time in seconds since the epoch.
+    :param sleep: lets seconds pass, by that clock.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        connections: Mapping[str, Connection],
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        loop_pause: float = LOOP_PAUSE,
+        absent_text: Literal["fail", "empty"] = "fail",
+    ) -> None:
+        self._plan = plan
+        self._connections = connections
+        self._clock = clock
+        self._sleep = sleep
+        self._loop_pause = loop_pause
+        self._absent_text = absent_text
+        self._hidden = [each for connection in connections.values() for each in connection.secret_values()]
+        self._machine: Machine | None = None
+
+    def secrets(self) -> list[str]:
+        """All that is to be masked as far as the run has come: credentials given, derived, and produced."""
+        return [*self._hidden, *(self._machine.secret_values() if self._machine else ())]
+
+    async def over(self, exchange: Exchange, inputs: Mapping[str, Any]) -> RunResult:
+        """Run from the inputs to the outputs.
+
+        :raises InvalidInputs: before anything is sent, when the inputs do not fit.
+        """
+        plan, connections = self._plan, self._connections
+        prepared = prepare_inputs(plan.root, inputs)
+        try:
+            secrets = secret_inputs(plan, connections)
+            check_requests(plan, prepared, secrets, absent_text=self._absent_text)
+            self._hidden += check_credentials(plan, connections)
+        except CannotRun as error:
+            return redacted(RunResult("failed", {}, (), error.failure), self._hidden)
+        except NotSent as error:
+            return RunResult("failed", {}, (), Failure("credentials", str(error), fate="not-sent"))
+        self._machine = machine = Machine(
+            plan,
+            begin(plan, prepared, now=self._clock()),
+            clock=self._clock,
+            secrets=secrets,
+            loop_pause=self._loop_pause,
+            absent_text=self._absent_text,
+        )
+        done = await drive(machine, exchange, sleep=self._sleep)
+        if isinstance(done, Wait):
+            raise RuntimeError("a run without a bound on waiting does not stop to wait")
+        result = RunResult(
+            "succeeded" if done.status == "succeeded" else "failed",
+            dict(done.outputs),
+            tuple(machine.records),
+            done.failure and ended(done.failure, done.ended_by),
+        )
+        return redacted(result, self.secrets())
 
 
 def redacted(result: RunResult, secrets: list[str]) -> RunResult:

@@ -34,6 +34,9 @@ class FakeTransport:
     async def __aexit__(self, *error: object) -> None:
         pass
 
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
     async def send(self, request: Request, source: object, connection: object) -> Response:
         self.requests.append(request)
         if isinstance(self.answer, Exception):

@@ -151,6 +151,22 @@ RUN = (
         {"action": "store_true", "help": "run it as a DAG, with an Airflow that is thrown away afterwards"},
     ),
     Argument(("--verbose",), {"action": "store_true", "help": "with --airflow: what Airflow writes, too"}),
+    Argument(
+        ("--record",),
+        {
+            "default": "",
+            "metavar": "FILE",
+            "help": "write all requests and responses to a file, YAML or .json, without credentials",
+        },
+    ),
+    Argument(
+        ("--replay",),
+        {
+            "default": "",
+            "metavar": "FILE",
+            "help": "send nothing; take responses from a recorded file, and inputs where none are given",
+        },
+    ),
     *SOURCES,
 )
 

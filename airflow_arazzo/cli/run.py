@@ -21,7 +21,7 @@ from airflow_arazzo.engine.connection import (
     environment_text,
 )
 from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
-from airflow_arazzo.engine.run import run_plan
+from airflow_arazzo.engine.run import RunResult, run_plan
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import Plan
@@ -31,30 +31,91 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command. Exit status 0 when the workflow succeeded, 1 when it failed.
 
     :raises DocumentError: when the document does not compile; nothing was sent then.
-    :raises BadArgument: when inputs or connections cannot be read; nothing was sent then.
+    :raises BadArgument: when inputs, connections or a recording cannot be read; nothing was sent then.
     """
     path, options = Path(arguments.path), options_of(arguments)
+    _check_together(arguments)
     plan, _ = compile_workflow(path, arguments.workflow, options)
     inputs = read_inputs(arguments.inputs)
     texts = connection_texts(plan, pairs(arguments.connection, "--connection", "SOURCE=JSON"), os.environ)
     connections = read_connections(texts)
-    if arguments.verbose and not arguments.airflow:
-        raise BadArgument("--verbose shows what Airflow writes; it goes with --airflow")
     for diagnostic in plan.diagnostics:
         if diagnostic.severity is Severity.WARNING:
             complain(str(located(diagnostic, path)))
     try:
+        if arguments.replay:
+            held = {name: connection for name, connection in connections.items() if texts[name]}
+            return _replay(arguments, plan, inputs, held)
         prepare_inputs(plan.root, inputs)
         if arguments.airflow:
             report = run_in_airflow(
                 Order.of(path, plan.root.id, options, inputs, texts), verbose=arguments.verbose
             )
+        elif arguments.record:
+            report = _record(Path(arguments.record), plan, inputs, connections)
         else:
             report = Report(asyncio.run(run_plan(plan, inputs, connections)))
     except InvalidInputs as error:
         report = Report(refused_inputs(error))
     report.print(arguments.format)
     return EXIT_OK if report.result.status == "succeeded" else EXIT_FAILED
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Make sure that options go together.
+
+    :raises BadArgument: when they do not.
+    """
+    if arguments.verbose and not arguments.airflow:
+        raise BadArgument("--verbose shows what Airflow writes; it goes with --airflow")
+    ways = [flag for flag in ("airflow", "record", "replay") if getattr(arguments, flag)]
+    if len(ways) > 1:
+        raise BadArgument(f"--{ways[0]} and --{ways[1]} do not go together")
+
+
+def _record(file: Path, plan: Plan, inputs: dict[str, Any], connections: dict[str, Connection]) -> Report:
+    """Run a workflow and write down its exchanges, also when it fails.
+
+    :raises BadArgument: when the file cannot be written; nothing was sent then.
+    """
+    from airflow_arazzo.testing.recording import Recorder
+
+    try:
+        file.open("ab").close()  # rather found out before anything is billed
+    except OSError as error:
+        raise BadArgument(f"--record: {file} cannot be written: {error.strerror}") from None
+    return Report(asyncio.run(Recorder().run(file, plan, inputs, connections)))
+
+
+def _replay(
+    arguments: argparse.Namespace, plan: Plan, inputs: dict[str, Any], connections: dict[str, Connection]
+) -> int:
+    """Run a workflow against a recorded file.
+
+    :raises BadArgument: when it cannot be read, or is of another workflow.
+    """
+    from airflow_arazzo.testing.exchanges import (
+        BadExchange,
+        UnexpectedRequest,
+        UnusedExchanges,
+        read_recording,
+        script_of,
+    )
+    from airflow_arazzo.testing.workflow import run_script
+
+    file = Path(arguments.replay)
+    try:
+        recording = read_recording(file)
+        script = script_of(recording, plan, file)
+    except BadExchange as error:
+        raise BadArgument(f"--replay: {error}") from None
+    try:
+        came = run_script(plan, connections, inputs or recording.inputs, script)
+    except (UnexpectedRequest, UnusedExchanges) as error:
+        complain(f"airflow-arazzo: --replay: {error}")
+        return EXIT_FAILED
+    Report(RunResult(came.status, came.outputs, came.steps, came.failure)).print(arguments.format)
+    return EXIT_OK if came.status == "succeeded" else EXIT_FAILED
 
 
 def read_inputs(argument: str) -> dict[str, Any]:

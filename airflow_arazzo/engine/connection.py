@@ -7,6 +7,7 @@ an error and never becomes a header, so a misspelt option cannot leak as one.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -23,8 +24,6 @@ CONNECTION_TYPES = ("arazzo", "http", "https", "generic")
 
 _SECRET_KEYS = frozenset({"value", "password", "client_secret", "refresh_token"})
 """Secret among the values of a security scheme."""
-
-_LOOPBACK = frozenset({"localhost", "::1"})
 
 
 class BadConnection(NotSent):
@@ -261,8 +260,18 @@ def channel_of(connection: Connection) -> tuple[Any, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine's loopback interface."""
-    return host in _LOOPBACK or host.startswith("127.") or host.endswith(".localhost")
+    """Whether a host is this machine: an address of the loopback interface (RFC 4291, section 2.5.3, also one
+    that is mapped), or ``localhost`` and the names below it (RFC 6761, section 6.3).
+
+    :param host: a name, or an address without brackets.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.lower().removesuffix(".")
+        return name == "localhost" or name.endswith(".localhost")
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _base_url(kind: str, host: str, schema: str, port: int | None, problems: list[str]) -> str:

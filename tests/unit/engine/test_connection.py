@@ -111,6 +111,26 @@ def test_problems_are_named_without_showing_secrets(fields: dict[str, Any], word
     assert isinstance(caught.value, NotSent)
 
 
+LOOPBACK = [
+    "localhost", "LOCALHOST", "localhost.", "api.localhost", "api.localhost.", "127.0.0.1", "127.255.0.9",
+    "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+]  # fmt: skip
+ELSEWHERE = [
+    "127.0.0.1.example.com", "127.example.com", "127.0.0.1.", "127.1", "localhost.example.com", "nolocalhost",
+    "128.0.0.1", "0.0.0.0", "[::]", "[::2]", "[::ffff:128.0.0.1]", "[::ffff:0:127.0.0.1]", "[::127.0.0.1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_the_loopback_interface_needs_no_encryption(host: str) -> None:
+    assert Connection.from_airflow("c", host=f"{host}:8080").base_url.startswith("http://")
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_other_hosts_do_also_where_they_look_like_it(host: str) -> None:
+    assert Connection.from_airflow("c", host=f"{host}:8080").base_url.startswith("https://")
+
+
 def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(BadConnection) as caught:
         Connection.from_airflow("c", conn_type="ftp", host="ftp://h", extra={"a": 1, "b": 2})

@@ -157,6 +157,9 @@ def test_credentials_are_not_sent_in_the_clear_on_the_descriptions_word_alone() 
     assert prepare(asked, SOURCE, Connection(id="c"), Credentials()).url == "http://api.example.com/v1"
     named = Connection(id="c", base_url="http://api.example.com")
     assert prepare(asked, SOURCE, named, credentials).url == "http://api.example.com/v1"
+    alike = msgspec.structs.replace(asked, servers=(Server("http://127.0.0.1.example.com"),))
+    with pytest.raises(BadConnection, match="unencrypted"):
+        prepare(alike, SOURCE, Connection(id="c"), credentials)
     local = msgspec.structs.replace(asked, servers=(Server("http://localhost:8080"),))
     assert prepare(local, SOURCE, Connection(id="c"), credentials).url == "http://localhost:8080/v1"
 

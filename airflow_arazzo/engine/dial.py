@@ -106,8 +106,7 @@ async def dial(where: Origin, proxy: str, connection: Connection) -> Http1:
     try:
         if not proxy:
             return await _open(where, tls, connection.forbid_private)
-        parts = urlsplit(proxy)
-        between = origin(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+        between = _proxy_origin(proxy)
         http = await _open(between, _default_context() if between.scheme == "https" else None, False)
         return http if tls is None else await _tunnel(http, where, proxy, tls)
     except ssl.SSLCertVerificationError as error:
@@ -115,6 +114,20 @@ async def dial(where: Origin, proxy: str, connection: Connection) -> Http1:
     except (OSError, ValueError, BrokenExchange) as error:
         problem = str(error) or type(error).__name__
     raise Unreachable(problem)
+
+
+def _proxy_origin(proxy: str) -> Origin:
+    """Where a proxy is.
+
+    :raises ValueError: when its URL does not say so; the message does not repeat it.
+    """
+    parts = urlsplit(proxy)
+    try:
+        return origin(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    except ValueError:
+        pass
+    # Raised out here, since what the first one says may be part of a password.
+    raise ValueError("the URL of the proxy cannot be read; expected http://USER:PASSWORD@HOST:PORT, encoded")
 
 
 async def _open(where: Origin, tls: ssl.SSLContext | None, public: bool) -> Http1:
@@ -126,11 +139,15 @@ async def _open(where: Origin, tls: ssl.SSLContext | None, public: bool) -> Http
         interleave=1,
         socket_factory=public_socket if public else None,
     )
+    http = Http1()
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         name = where.host if tls is not None else None
-        _, http = await loop.create_connection(Http1, sock=opened, ssl=tls, server_hostname=name)
+        await loop.create_connection(lambda: http, sock=opened, ssl=tls, server_hostname=name)
     except BaseException:
+        # Whoever gives up just as the handshake ends: asyncio would wait for the server to say good-bye, and
+        # trip over the socket if it were closed before.
+        http.abort()
         opened.close()
         raise
     return http

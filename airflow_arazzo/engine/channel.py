@@ -109,6 +109,10 @@ class Channel:
         head = _head(wire, where, target, proxy)
         key = (*channel_of(connection), base, proxy)
         http = self._kept(key) or await self._dialled(where, proxy, connection)
+        if not http.is_usable():
+            self._open.discard(http)
+            http.close()
+            raise Unreachable("the server closed the connection before the request")
         progress.left = True
         try:
             answer = await http.exchange(wire.method, head, wire.body, self._limit)
@@ -131,7 +135,7 @@ class Channel:
         idle = self._idle.get(key)
         while idle:
             http = idle.pop()
-            if http.is_usable() and self._clock() - http.idle_since < KEEP_ALIVE:
+            if http.is_usable() and self._clock() - http.idle_since < KEEP_ALIVE and http.is_quiet():
                 return http
             self._open.discard(http)
             http.close()

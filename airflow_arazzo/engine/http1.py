@@ -8,6 +8,7 @@ parsed by ``httptools``, the parser of Node.js.
 from __future__ import annotations
 
 import asyncio
+import select
 import zlib
 from typing import Any, NamedTuple
 
@@ -60,12 +61,13 @@ class Http1(asyncio.Protocol):
         try:
             reader.feed(data)
         except BrokenExchange as error:
+            self._usable = False
             self._end(error)
             return
         finally:
             self.status = reader.status
         if reader.complete:
-            self._usable = self._usable and reader.keeps_alive
+            self._usable = self._usable and reader.keeps_alive and self._has_left()
             self._end(None)
 
     def eof_received(self) -> bool:
@@ -96,6 +98,17 @@ class Http1(asyncio.Protocol):
         """Whether another request may be sent."""
         return self._usable and not self._transport.is_closing()
 
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last response, not even the end: asks the socket, since the
+        event loop may not have looked for a while. What has come would be taken for the next response.
+        """
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if descriptor < 0:
+            return False
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
+
     async def exchange(self, method: str, head: bytes, body: bytes | None, limit: int) -> Answer:
         """Send a request and read its whole response; without one the connection ends.
 
@@ -103,6 +116,8 @@ class Http1(asyncio.Protocol):
         :param limit: bytes that the decoded body may have.
         :raises BrokenExchange: when there is no complete response.
         """
+        if not self.is_usable():  # nothing that is written would leave, and nobody would say so
+            raise BrokenExchange("the server closed the connection before the request")
         self.status = None
         self._reader.begin(method, limit)
         waiting = self._waiting = asyncio.get_running_loop().create_future()
@@ -124,12 +139,17 @@ class Http1(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection at once."""
         self._usable = False
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self) -> None:
         """End the connection."""
         self._usable = False
         self._transport.close()
+
+    def _has_left(self) -> bool:
+        """Whether all of the request has left: a server that answers sooner may never read the rest."""
+        return not self._transport.get_write_buffer_size()
 
     def _end(self, error: Exception | None) -> None:
         waiting = self._waiting
@@ -209,15 +229,18 @@ class Reader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._problem = "the response is not valid HTTP: it switches to another protocol"
-        except httptools.HttpParserError as error:
-            if not self.complete:  # else it is about what comes after the response
-                self._problem = self._problem or f"the response is not valid HTTP: {error}"
             self.keeps_alive = False
+        except httptools.HttpParserError as error:
+            self._cannot_go_on(str(error))
         if self.status is None and self._head > LONGEST_HEAD:
             self._problem = self._problem or "the response is not valid HTTP: its head does not end"
         if self._problem:
             raise BrokenExchange(self._problem)
+
+    def _cannot_go_on(self, reason: str) -> None:
+        self.keeps_alive = False
+        if not self.complete:  # else it is about what comes after the response
+            self._problem = self._problem or f"the response is not valid HTTP: {reason}"
 
     def finish(self) -> None:
         """The server has ended the connection in an orderly way.
@@ -238,8 +261,8 @@ class Reader:
             self.keeps_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header of the response, or of one before it."""
-        if self.complete:
+        """A header of the response, or of one before it. What comes behind a body is none."""
+        if self.complete or self.status is not None:
             return
         if len(self._headers) < MOST_HEADERS and len(name) + len(value) <= LONGEST_HEADER:
             self._headers.append((name, value))
@@ -254,6 +277,8 @@ class Reader:
         if 100 <= status < 200 and status != 101:
             return
         self.status = status
+        if status == 101:  # nobody asked for that
+            self._cannot_go_on("it switches to another protocol")
         coding = ""
         for name, value in self._headers:
             lower = name.lower()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from airflow_arazzo.engine.http1 import BrokenExchange, Reader
+from airflow_arazzo.engine.http1 import BrokenExchange, Http1, Reader
 
 LIMIT = 10_000
 HELLO = b"hello, hello, hello"
@@ -53,6 +54,10 @@ RESPONSES: dict[str, tuple[bytes, bytes]] = {
     "a coding and no body": (sized(b"", b"Content-Encoding: gzip"), b""),
     "after 100 and 103": (
         head(status=b"100 Continue") + head(b"Link: </x>", status=b"103 Early Hints") + sized(HELLO),
+        HELLO,
+    ),
+    "an offer to speak something else": (
+        sized(HELLO, b"Upgrade: h2,h2c", b"Connection: Upgrade, Keep-Alive"),
         HELLO,
     ),
     "lines that end in LF alone": (sized(HELLO).replace(b"\r\n", b"\n"), HELLO),
@@ -104,12 +109,61 @@ def test_a_body_that_ends_with_the_connection() -> None:
         sized(HELLO).replace(b"HTTP/1.1", b"HTTP/1.0"),
         sized(HELLO) + b"more than was asked for",
         sized(HELLO) + sized(HELLO),
+        sized(HELLO) + head(b"Upgrade: x", b"Connection: upgrade", status=b"101 Switching Protocols"),
     ],
 )
 def test_a_connection_that_is_not_used_again(data: bytes) -> None:
     reader = read(data)
     assert (reader.answer().body, reader.complete, reader.keeps_alive) == (HELLO, True, False)
     assert len(reader.answer().headers) <= 2
+
+
+def test_what_comes_behind_the_body_is_no_header() -> None:
+    reader = read(chunked(HELLO)[:-2] + b"X: trailer\r\nRetry-After: 9\r\n\r\n")
+    assert (reader.complete, reader.keeps_alive, reader.answer().body) == (True, True, HELLO)
+    assert reader.answer().headers == [(b"Transfer-Encoding", b"chunked")]
+
+
+class Way:
+    """What asyncio would give a connection."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"x",
+        sized(HELLO),
+        head(b"Upgrade: x", b"Connection: upgrade", status=b"101 Switching Protocols"),
+        head(*[b"X: 1"] * 201),
+    ],
+)
+def test_what_follows_a_response_at_once_ends_the_connection(more: bytes) -> None:
+    async def run() -> None:
+        http, way = Http1(), Way()
+        http.connection_made(cast(asyncio.Transport, way))
+        asked = asyncio.create_task(http.exchange("GET", b"", None, LIMIT))
+        await asyncio.sleep(0)
+        http.data_received(sized(HELLO))
+        http.data_received(more)  # before whoever asked gets to run
+        assert (await asked).body == HELLO
+        assert not http.is_usable()
+
+    asyncio.run(run())
 
 
 def test_no_body_after_head() -> None:
@@ -157,4 +211,4 @@ def test_one_response_after_another() -> None:
         reader.begin("GET", LIMIT)
         reader.feed(data)
         assert (reader.complete, reader.keeps_alive, reader.answer().body) == (True, True, body)
-        assert len(reader.answer().headers) <= 2
+        assert len(reader.answer().headers) <= 3

@@ -1,0 +1,329 @@
+"""Connections that go wrong at the worst moment: no request gets another's answer, or is taken for sent."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_arazzo.engine import channel, dial
+from airflow_arazzo.engine.connection import Connection
+from airflow_arazzo.engine.http1 import Http1
+from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response, TransportError
+from airflow_arazzo.engine.transport import Transport
+from airflow_arazzo.plan.model import Source
+
+SOURCE = Source("api")
+Behave = Callable[[socket.socket, int], None]
+
+
+def answer(body: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def read(connection: socket.socket) -> bytes:
+    """One request, whole; nothing when the client has gone."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        some = connection.recv(65536)
+        if not some:
+            return b""
+        data += some
+    found = re.search(rb"\r\ncontent-length: *(\d+)", data, re.IGNORECASE)
+    whole = data.index(b"\r\n\r\n") + 4 + int(found[1] if found else 0)
+    while len(data) < whole:
+        data += connection.recv(65536)
+    return data
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@contextmanager
+def served(behave: Behave, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server in threads of its own, so that it goes on while the client's event loop does not.
+
+    :param behave: is called with each connection and its number from 0; the connection is closed afterwards.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(raw: socket.socket, number: int) -> None:
+        with suppress(OSError, ssl.SSLError):
+            connection = context.wrap_socket(raw, server_side=True) if context else raw
+            behave(connection, number)
+            connection.close()
+
+    def accept() -> None:
+        with suppress(OSError):
+            for number in range(100):
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection, number), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+
+
+def post(body: bytes = b"1", **more: Any) -> Request:
+    return Request("api", "POST", "/x", (), (), body, **more)
+
+
+def connected(port: int, scheme: str = "http", **more: Any) -> Connection:
+    return Connection(id="c", base_url=f"{scheme}://127.0.0.1:{port}", timeout=5.0, **more)
+
+
+# -- Connections that are kept ----------------------------------------------------------------------------
+
+
+def twice(behave: Behave) -> list[bytes]:
+    """Bodies of the answers to two requests, with an event loop that is busy in between."""
+
+    async def run(port: int) -> list[bytes]:
+        async with Transport() as transport:
+            first = await transport.send(post(), SOURCE, connected(port))
+            time.sleep(0.15)  # as a commit to a slow database does
+            second = await transport.send(post(), SOURCE, connected(port))
+            return [first.body, second.body]
+
+    with served(behave) as port:
+        return asyncio.run(run(port))
+
+
+def test_what_lies_in_the_socket_already_is_no_answer_to_the_next_request() -> None:
+    """The event loop has not looked yet; the answer to a POST would be taken from it."""
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read(connection)
+        connection.sendall(answer(b"%d" % number))
+        time.sleep(0.05)
+        connection.sendall(answer(b"stale"))
+        time.sleep(0.5)
+
+    assert twice(behave) == [b"0", b"1"]
+
+
+@pytest.mark.parametrize("ends", [socket.socket.close, reset])
+def test_a_request_is_not_sent_into_a_connection_that_has_ended_unseen(
+    ends: Callable[[socket.socket], None],
+) -> None:
+    """Its outcome would be unknown, though the server never had a chance to read it."""
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read(connection)
+        connection.sendall(answer(b"%d" % number))
+        time.sleep(0.05)
+        ends(connection)
+
+    assert twice(behave) == [b"0", b"1"]
+
+
+def test_a_connection_is_still_kept() -> None:
+    def behave(connection: socket.socket, number: int) -> None:
+        for _ in range(2):
+            read(connection)
+            connection.sendall(answer(b"%d" % number))
+
+    assert twice(behave) == [b"0", b"0"]
+
+
+def test_a_connection_with_a_body_still_on_its_way_is_not_used_again() -> None:
+    """The server has answered without reading it, and may never read on."""
+    stop = threading.Event()
+
+    def behave(connection: socket.socket, number: int) -> None:
+        if number == 0:
+            connection.recv(1000)
+            connection.sendall(answer(b"too large", b"413 Content Too Large"))
+            stop.wait(5)
+            return
+        read(connection)
+        connection.sendall(answer(b"1"))
+
+    async def run(port: int) -> list[Any]:
+        async with Transport() as transport:
+            given = connected(port)
+            large = await transport.send(post(b"x" * 30_000_000), SOURCE, given)
+            return [large.status, (await transport.send(post(), SOURCE, given)).body]
+
+    with served(behave) as port:
+        assert asyncio.run(run(port)) == [413, b"1"]
+        stop.set()
+
+
+# -- Connections that end before a request -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends", [socket.socket.close, reset])
+def test_a_connection_that_ends_before_the_request_is_not_sent(
+    ends: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and not when the time is up."""
+
+    async def until_it_is_gone(*arguments: Any) -> Http1:
+        http = await dial.dial(*arguments)
+        while http.is_usable():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        return http
+
+    monkeypatch.setattr(channel, "dial", until_it_is_gone)
+
+    async def run(port: int) -> TransportError:
+        async with Transport() as transport:
+            with pytest.raises(TransportError) as caught:
+                await transport.send(post(timeout=2.0), SOURCE, connected(port))
+            return caught.value
+
+    started = time.monotonic()
+    with served(lambda connection, _: ends(connection)) as port:
+        error = asyncio.run(run(port))
+    assert type(error) is NotSent
+    # A reset may be quicker than the connection.
+    assert "closed the connection before the request" in str(error) or ends is reset
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_connection_that_has_ended_answers_at_once() -> None:
+    async def run(port: int) -> None:
+        opened = await asyncio.get_running_loop().create_connection(Http1, "127.0.0.1", port)
+        http = opened[1]
+        while http.is_usable():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        with pytest.raises(channel.BrokenExchange):
+            await asyncio.wait_for(http.exchange("GET", b"GET / HTTP/1.1\r\n\r\n", None, 10), 1)
+
+    with served(lambda connection, _: reset(connection)) as port:
+        asyncio.run(run(port))
+
+
+def test_words_before_there_is_a_connection_end_it() -> None:
+    """As TLS inside a tunnel may have them: decrypted before anybody is told of the connection."""
+
+    async def run(port: int) -> bool:
+        http = Http1()
+        http.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(lambda: http, "127.0.0.1", port)
+        usable = http.is_usable()
+        transport.abort()
+        return usable
+
+    with served(lambda connection, _: time.sleep(0.2)) as port:
+        assert asyncio.run(run(port)) is False
+
+
+# -- Giving up --------------------------------------------------------------------------------------------
+
+
+def test_giving_up_as_the_handshake_ends_closes_the_connection(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once; and no socket is taken from under the event loop, which would trip over the next one."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    ended = threading.Event()
+    problems: list[dict[str, Any]] = []
+
+    def behave(connection: socket.socket, number: int) -> None:
+        if number == 0:
+            with suppress(OSError):
+                connection.recv(1)
+            ended.set()
+            time.sleep(0.5)
+            return
+        read(connection)
+        connection.sendall(answer(b"%d" % number))
+
+    class GivenUp(Http1):
+        first = True
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            if GivenUp.first:
+                GivenUp.first = False
+                task.cancel()
+
+    monkeypatch.setattr(dial, "Http1", GivenUp)
+    task: asyncio.Task[Response]
+
+    async def run(port: int) -> tuple[bytes, bool]:
+        nonlocal task
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: problems.append(context))
+        given = connected(port, "https", verify=str(certificate[0]))
+        watched: Any = loop
+        async with Transport() as transport:
+            before = len(watched._selector.get_map())
+            task = asyncio.create_task(transport.send(post(), SOURCE, given))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert len(watched._selector.get_map()) == before
+            closed = await asyncio.to_thread(ended.wait, 1)
+            return (await transport.send(post(), SOURCE, given)).body, closed
+
+    with served(behave, context) as port:
+        assert asyncio.run(run(port)) == (b"1", True)
+    assert problems == []
+
+
+def test_a_late_answer_is_nobodys() -> None:
+    """The connection of a request that was given up is not used for the next one."""
+
+    def behave(connection: socket.socket, number: int) -> None:
+        read(connection)
+        if number == 0:
+            time.sleep(0.3)
+        with suppress(OSError):
+            connection.sendall(answer(b"%d" % number))
+        time.sleep(0.3)
+
+    async def run(port: int) -> bytes:
+        async with Transport() as transport:
+            with pytest.raises(OutcomeUnknown):
+                await transport.send(post(timeout=0.1), SOURCE, connected(port))
+            await asyncio.sleep(0.3)
+            return (await transport.send(post(), SOURCE, connected(port))).body
+
+    with served(behave) as port:
+        assert asyncio.run(run(port)) == b"1"
+
+
+# -- Messages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("proxy", ["http://me:pass/word-of-proxy@127.0.0.1:3128", "http://me:word-of-proxy"])
+def test_a_proxy_that_cannot_be_read_is_not_shown(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+
+    async def run() -> TransportError:
+        async with Transport() as transport:
+            given = Connection(id="c", base_url="http://api.invalid", trust_env=True)
+            with pytest.raises(TransportError) as caught:
+                await transport.send(post(), SOURCE, given)
+            return caught.value
+
+    error = asyncio.run(run())
+    assert isinstance(error, NotSent)
+    assert "pass" not in str(error)
+    assert "word-of-proxy" not in str(error)
+    assert "proxy" in str(error)

@@ -73,7 +73,7 @@ def proxy_of(base: str, connection: Connection) -> str:
         proxies = getproxies()
     if not proxies:
         return ""
-    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    proxy = proxies.get(scheme.lower()) or proxies.get("all") or ""
     if not proxy:
         return ""
     if connection.forbid_private:

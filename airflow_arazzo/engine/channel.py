@@ -21,7 +21,8 @@ from airflow_arazzo.engine.wire import Wire
 
 KEEP_ALIVE = 3.0
 """Seconds that an idle connection is kept for the next request. Servers close idle connections, often after
-five seconds; a request that meets such a closing is lost with an unknown outcome, so we are quicker."""
+five seconds; a request that meets such a closing is lost with an unknown outcome, so we are quicker: also by
+a second than a server that says for how long it keeps them."""
 
 
 class Progress:
@@ -111,7 +112,7 @@ class Channel:
         http = self._kept(key) or await self._dialled(where, proxy, connection)
         if not http.is_usable():
             self._open.discard(http)
-            http.close()
+            http.abort()
             raise Unreachable("the server closed the connection before the request")
         progress.left = True
         try:
@@ -120,13 +121,14 @@ class Channel:
             progress.status = http.status
             if not http.is_usable():
                 self._open.discard(http)
-                http.close()
+                http.abort()
         if http.is_usable():
-            http.idle_since = self._clock()
+            asked = http.patience
+            http.idle_until = self._clock() + (KEEP_ALIVE if asked is None else min(KEEP_ALIVE, asked - 1))
             self._idle.setdefault(key, deque()).append(http)
         else:
             self._open.discard(http)
-            http.close()
+            http.abort()
         headers = tuple([(_decoded(name), _decoded(value)) for name, value in answer.headers])
         return answer.status, headers, answer.body
 
@@ -135,10 +137,10 @@ class Channel:
         idle = self._idle.get(key)
         while idle:
             http = idle.pop()
-            if http.is_usable() and self._clock() - http.idle_since < KEEP_ALIVE and http.is_quiet():
+            if http.is_usable() and self._clock() < http.idle_until and http.is_quiet():
                 return http
             self._open.discard(http)
-            http.close()
+            http.abort()
         return None
 
     async def _dialled(self, where: Origin, proxy: str, connection: Connection) -> Http1:

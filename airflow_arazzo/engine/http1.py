@@ -8,6 +8,7 @@ parsed by ``httptools``, the parser of Node.js.
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 import zlib
 from typing import Any, NamedTuple
@@ -23,6 +24,10 @@ LONGEST_HEADER = 64 * 1024
 LONGEST_HEAD = 1024 * 1024
 """Bytes of everything before the body."""
 
+_BLANKS = b" \t"
+_TIMEOUT = re.compile(rb"(?:^|[,\s])timeout\s*=\s*\"?([0-9]{1,9})\b", re.IGNORECASE)
+"""In a ``Keep-Alive`` header (RFC 2068, section 19.7.1)."""
+
 _SMALL = 64 * 1024
 """Bytes of a body that is sent in one piece with the head."""
 
@@ -35,12 +40,12 @@ class Http1(asyncio.Protocol):
     """A connection to a server.
 
     :ivar status: of the response whose head has arrived.
-    :ivar idle_since: seconds, of whoever keeps the connection.
+    :ivar idle_until: seconds on the clock of whoever keeps the connection, after which it is not used again.
     """
 
     def __init__(self) -> None:
         self.status: int | None = None
-        self.idle_since = 0.0
+        self.idle_until = 0.0
         self._transport: Any = None
         self._reader = Reader()
         self._waiting: asyncio.Future[None] | None = None
@@ -94,6 +99,11 @@ class Http1(asyncio.Protocol):
         """What asyncio calls the way to the server."""
         return self._transport
 
+    @property
+    def patience(self) -> float | None:
+        """Seconds for which the server says that it keeps the idle connection; None where it does not say."""
+        return self._reader.patience
+
     def is_usable(self) -> bool:
         """Whether another request may be sent."""
         return self._usable and not self._transport.is_closing()
@@ -137,15 +147,10 @@ class Http1(asyncio.Protocol):
         return self._reader.answer()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """End the connection at once: nothing that is written still leaves, and no good-bye is awaited."""
         self._usable = False
         if self._transport is not None:
             self._transport.abort()
-
-    def close(self) -> None:
-        """End the connection."""
-        self._usable = False
-        self._transport.close()
 
     def _has_left(self) -> bool:
         """Whether all of the request has left: a server that answers sooner may never read the rest."""
@@ -186,6 +191,7 @@ class Reader:
     :ivar status: once the head is there.
     :ivar complete: whether all of it is there.
     :ivar keeps_alive: whether the connection may be used again.
+    :ivar patience: seconds for which the server says that it keeps an idle connection.
     """
 
     def __init__(self) -> None:
@@ -212,6 +218,7 @@ class Reader:
         self._size = 0
         self._decoder: _Decoder | None = None
         self._framed = False
+        self.patience: float | None = None
         self._problem = ""
 
     def answer(self) -> Answer:
@@ -265,7 +272,7 @@ class Reader:
         if self.complete or self.status is not None:
             return
         if len(self._headers) < MOST_HEADERS and len(name) + len(value) <= LONGEST_HEADER:
-            self._headers.append((name, value))
+            self._headers.append((name.rstrip(_BLANKS), value.rstrip(_BLANKS)))
         else:
             self._problem = "the response is not valid HTTP: too many headers, or a header that is too long"
 
@@ -286,6 +293,8 @@ class Reader:
                 self._framed = True
             elif lower == b"content-encoding":
                 coding = value.decode("latin-1").strip().lower()
+            elif lower == b"keep-alive" and (found := _TIMEOUT.search(value)):
+                self.patience = float(found[1])
         if coding in _DECODERS:
             self._decoder = _Decoder(coding, self._limit)
         if self._method == "HEAD" or (self._method == "CONNECT" and status < 300):

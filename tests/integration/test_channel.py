@@ -157,11 +157,47 @@ def test_a_connection_with_a_body_still_on_its_way_is_not_used_again() -> None:
         async with Transport() as transport:
             given = connected(port)
             large = await transport.send(post(b"x" * 30_000_000), SOURCE, given)
-            return [large.status, (await transport.send(post(), SOURCE, given)).body]
+            found = [large.status, (await transport.send(post(), SOURCE, given)).body]
+        await asyncio.sleep(0.01)
+        loop: Any = asyncio.get_running_loop()
+        assert len(loop._selector.get_map()) == 1, "only what wakes the loop is left; nothing is still sent"
+        return found
 
     with served(behave) as port:
         assert asyncio.run(run(port)) == [413, b"1"]
         stop.set()
+
+
+@pytest.mark.parametrize(
+    ("header", "connections"),
+    [(b"", 1), (b"Keep-Alive: timeout=5\r\n", 1), (b"Keep-Alive: timeout=2, max=9\r\n", 2)],
+)
+def test_a_server_that_keeps_connections_for_a_shorter_time_is_believed(
+    header: bytes, connections: int
+) -> None:
+    now = [0.0]
+    seen: set[int] = set()
+
+    def behave(connection: socket.socket, number: int) -> None:
+        while read(connection):
+            seen.add(number)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + header + b"Content-Length: 0\r\n\r\n")
+
+    async def run(port: int) -> None:
+        async with Transport(clock=lambda: now[0]) as transport:
+            for _ in range(2):
+                await transport.send(post(), SOURCE, connected(port))
+                now[0] += 1.5
+
+    with served(behave) as port:
+        asyncio.run(run(port))
+    assert len(seen) == connections
+
+
+@pytest.mark.parametrize("base", ["https://api.invalid", "HTTPS://api.invalid"])
+def test_the_proxy_does_not_depend_on_how_the_scheme_is_written(base: str) -> None:
+    given = Connection(id="c", proxies={"https": "http://proxy.invalid:3128"})
+    assert dial.proxy_of(base, given) == "http://proxy.invalid:3128"
 
 
 # -- Connections that end before a request -----------------------------------------------------------------

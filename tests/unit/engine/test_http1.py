@@ -124,6 +124,31 @@ def test_what_comes_behind_the_body_is_no_header() -> None:
     assert reader.answer().headers == [(b"Transfer-Encoding", b"chunked")]
 
 
+def test_blanks_around_names_and_values_belong_to_neither() -> None:
+    """RFC 9110, section 5.5, and RFC 9112, section 5.1; also where they say how long the body is."""
+    reader = read(head(b"X:  \t a b \t", b"Content-Length : 19\t") + HELLO)
+    assert reader.answer().headers == [(b"X", b"a b"), (b"Content-Length", b"19")]
+    with pytest.raises(BrokenExchange, match="not complete"):
+        read(head(b"Content-Length : 19") + HELLO[:5], ends=True)
+    with pytest.raises(BrokenExchange, match="not complete"):
+        read(head(b"Transfer-Encoding : chunked") + b"5\r\nhello\r\n", ends=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"timeout=2", 2.0),
+        (b"max=5, Timeout = 15", 15.0),
+        (b"timeout=0", 0.0),
+        (b"timeout=x", None),
+        (b"5", None),
+    ],
+)
+def test_how_long_the_server_keeps_a_connection(value: bytes, seconds: float | None) -> None:
+    assert read(sized(HELLO, b"Keep-Alive: " + value)).patience == seconds
+    assert read(sized(HELLO)).patience is None
+
+
 class Way:
     """What asyncio would give a connection."""
 

@@ -53,6 +53,8 @@ def origin(base: str) -> Origin:
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError("it is no http or https URL")
     host = parts.hostname
+    if not host.isprintable() or " " in host:
+        raise ValueError("its host is not a host name")
     if not host.isascii():
         host = host.encode("idna").decode()
     shown = f"[{host}]" if ":" in host else host

@@ -363,3 +363,24 @@ def test_a_proxy_that_cannot_be_read_is_not_shown(proxy: str, monkeypatch: pytes
     assert "pass" not in str(error)
     assert "word-of-proxy" not in str(error)
     assert "proxy" in str(error)
+
+
+@pytest.mark.parametrize("host", ["a b.invalid", "a\x0bb.invalid", "a\x7f.invalid"])
+def test_what_is_no_host_is_not_written_into_a_request(host: str) -> None:
+    """Nobody looks it up where a proxy does that."""
+
+    async def run(port: int) -> TransportError:
+        async with Transport() as transport:
+            proxies = {"http": f"http://127.0.0.1:{port}"}
+            given = Connection(id="c", base_url=f"http://{host}", proxies=proxies)
+            with pytest.raises(TransportError) as caught:
+                await transport.send(post(), SOURCE, given)
+            return caught.value
+
+    def behave(connection: socket.socket, number: int) -> None:
+        connection.sendall(answer(read(connection)))
+
+    with served(behave) as port:
+        error = asyncio.run(run(port))
+    assert type(error) is NotSent
+    assert "its host is not a host name" in str(error)

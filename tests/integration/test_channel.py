@@ -384,3 +384,49 @@ def test_what_is_no_host_is_not_written_into_a_request(host: str) -> None:
         error = asyncio.run(run(port))
     assert type(error) is NotSent
     assert "its host is not a host name" in str(error)
+
+
+# -- Connections of others --------------------------------------------------------------------------------
+
+
+def test_a_connection_with_other_settings_is_not_used(certificate: tuple[Path, Path]) -> None:
+    """Of the same id and host, while one is kept that would do."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    context.load_verify_locations(certificate[0])
+    context.verify_mode = ssl.CERT_OPTIONAL
+    ca, pair = str(certificate[0]), (str(certificate[0]), str(certificate[1]))
+
+    def behave(connection: socket.socket, number: int) -> None:
+        shown = b"known" if connection.getpeercert() else b"nobody"  # type: ignore[attr-defined]
+        while read(connection):
+            connection.sendall(answer(b"%b %d" % (shown, number)))
+
+    async def run(port: int) -> list[Any]:
+        found: list[Any] = []
+        async with Transport() as transport:
+            for more in (
+                {"verify": ca},
+                {"verify": ca},
+                {},
+                {"verify": ca, "certificate": pair},
+                {"verify": False},
+                {"verify": ca, "forbid_private": True},
+                {"verify": ca, "proxies": {"https": "http://127.0.0.1:1"}},
+                {"verify": ca},
+            ):
+                try:
+                    found.append(
+                        (await transport.send(post(), SOURCE, connected(port, "https", **more))).body
+                    )
+                except TransportError as error:
+                    found.append(type(error))
+        return found
+
+    with served(behave, context) as port:
+        found = asyncio.run(run(port))
+    assert found[:3] == [b"nobody 0", b"nobody 0", NotSent]
+    assert found[3].startswith(b"known ")
+    assert found[4].startswith(b"nobody ")
+    assert found[4] != b"nobody 0"
+    assert found[5:] == [NotSent, NotSent, b"nobody 0"]

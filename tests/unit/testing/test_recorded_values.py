@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.engine.response import read_body
 from airflow_arazzo.expression.jsonvalue import encode_json
+from airflow_arazzo.expression.model import ABSENT
 from airflow_arazzo.testing.bodies import declared_body, difference, written_body
 from airflow_arazzo.testing.exchanges import read_recording
 from airflow_arazzo.testing.recording import _json, _yaml
@@ -69,7 +70,14 @@ def test_bodies_come_back_as_they_were(data: bytes, kind: str) -> None:
     if not data:
         return
     again = declared_body(written_body(kind, data))[0]
-    assert repr(read_body(Response(200, headers, again))) == repr(read_body(Response(200, headers, data)))
+    (found, warning), (value, warned) = (read_body(Response(200, headers, each)) for each in (again, data))
+    assert (type(found) is bytes, warning) == (type(value) is bytes, warned)
+    # 1e3 and 1000 are the same number, and are sent alike.
+    assert (
+        found == value
+        if isinstance(value, bytes) or value is ABSENT
+        else encode_json(found) == encode_json(value)
+    )
 
 
 @given(value=VALUES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from airflow.sdk.exceptions import AirflowNotFoundException
+
 from airflow_arazzo.engine.inputs import InvalidInputs
 from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.outcomes import OUTCOME_UNKNOWN
@@ -27,6 +29,15 @@ _OTHER = (
     "'airflow arazzo ledger show KEY' has the request of that time. To have this one sent, too: 'airflow "
     "arazzo ledger reissue KEY --reason …', then clear this task."
 )
+_REFUSED = (
+    "put right what the service refused, then clear this task: the request is sent anew. With 'log_bodies' "
+    "in the connection's extra, the log shows what the service says."
+)
+_VALUE_MISSING = frozenset({"missing-path-parameter", "absent-in-text"})
+_EARLIER = (
+    "find out why there is no such value. Where it is an output of an earlier step, clear that one: its "
+    "stored response is read again."
+)
 
 
 def what_to_do(failure: Failure, *, ledger: bool, only_safe: bool, again: bool) -> str:
@@ -34,10 +45,10 @@ def what_to_do(failure: Failure, *, ledger: bool, only_safe: bool, again: bool) 
 
     :param ledger: whether requests that change something go through the ledger.
     :param only_safe: whether the task's requests change nothing.
-    :param again: whether Airflow may run the task again by itself.
+    :param again: whether Airflow runs the task again by itself.
     """
     if again:
-        return "while it has retries left, Airflow runs this task again by itself; nothing needs to be done."
+        return "Airflow runs this task again by itself; nothing needs to be done."
     if failure.code == OUTCOME_UNKNOWN:
         return _UNKNOWN if ledger else _UNKNOWN_ALONE
     if failure.code == OtherRequest.code:
@@ -51,7 +62,9 @@ def what_to_do(failure: Failure, *, ledger: bool, only_safe: bool, again: bool) 
     if failure.fate == "effect":
         return _EFFECT if ledger else _EFFECT_ALONE
     if failure.fate == "refused":
-        return "put right what the service refused, then clear this task: the request is sent anew."
+        return _REFUSED
+    if failure.code in _VALUE_MISSING:
+        return _EARLIER
     return "put right what is wrong, then clear this task."
 
 
@@ -60,4 +73,6 @@ def explained(error: Exception) -> str:
     if isinstance(error, InvalidInputs):
         found = [d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics]
         return "The inputs do not fit: " + "; ".join(found)
+    if isinstance(error, AirflowNotFoundException):
+        return f"{error}: add a connection of type 'arazzo', or name another one with connections=."
     return str(error)

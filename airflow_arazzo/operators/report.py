@@ -90,7 +90,11 @@ class ArazzoReportOperator(BaseOperator):
         if self.max_failed_rows is not None and failed > self.max_failed_rows:
             ti.xcom_push("return_value", report)
             allowed = f"; max_failed_rows is {self.max_failed_rows}" if self.max_failed_rows else ""
-            raise AirflowFailException(f"{failed} of {report['rows']} row(s) have failed{allowed}")
+            raise AirflowFailException(
+                f"{failed} of {report['rows']} row(s) have failed{allowed}\nWhat to do: put right what is "
+                "wrong, then clear the tasks of the steps that rows failed at; rows that are done are passed "
+                "over."
+            )
         return report
 
     def _report(self, folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:

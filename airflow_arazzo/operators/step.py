@@ -230,7 +230,6 @@ class ArazzoStepOperator(BaseOperator):
         state = begin(self.plan, prepared, now=time.time())
         state.finished.update(upstream.finished())
         # Without a step the machine begins with the workflows that this one depends on.
-        # Without a step the machine begins with the workflows that this one depends on.
         position = ("",) if start == self.plan.root.steps[0].id else self.component.position(start)
         enter(self.plan, state, position, upstream.outputs(), secrets, self.absent_text)
         return state
@@ -317,9 +316,10 @@ class ArazzoStepOperator(BaseOperator):
         raise AirflowRescheduleException(when)  # type: ignore[no-untyped-call]
 
     def _finish(self, context: Any, machine: Machine, done: Done, story: Story) -> dict[str, Any]:
-        if done.status == "failed":
-            self._fail(done.failure or Failure("failed", "the step failed"), done.ended_by, story)
         ti, part = context["ti"], self.component
+        if done.status == "failed":
+            failure = done.failure or Failure("failed", "the step failed")
+            self._fail(failure, done.ended_by, story, last=ti.try_number > ti.max_tries)
         frames = machine.activations()
         outputs = self._outputs(frames, story)
         if part.ends and done.status == "succeeded":
@@ -389,10 +389,10 @@ class ArazzoStepOperator(BaseOperator):
             if step.id in names and step.id in kept
         }
 
-    def _fail(self, failure: Failure, ended_by: str, story: Story) -> NoReturn:
+    def _fail(self, failure: Failure, ended_by: str, story: Story, *, last: bool) -> NoReturn:
         only_safe = self.component.needs.only_safe
         again = not ended_by and may_retry(failure, only_safe=only_safe, ledger=self.ledger)
-        advice = what_to_do(failure, ledger=self.ledger, only_safe=only_safe, again=again)
+        advice = what_to_do(failure, ledger=self.ledger, only_safe=only_safe, again=again and not last)
         end = f"; ended by action {ended_by!r}" if ended_by else ""
         message = story.safe(f"{failure}{end}\nWhat to do: {advice}")
         raise StepFailed(message, failure) if again else AirflowFailException(message)

@@ -19,6 +19,7 @@ from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.jsonvalue import encode_json
 from airflow_arazzo.operators.exchange import SECRET
 from airflow_arazzo.operators.rendered import LastExchange
+from airflow_arazzo.plan.media_type import essence, is_json
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow
 
 LONGEST_BODY = 4096
@@ -101,7 +102,12 @@ class Story:
     def response(self, command: Send, response: Response) -> None:
         """A response has come."""
         took, size = response.elapsed * 1000, len(response.body)
-        self._log.info("%s: status %d, %d bytes, after %.0f ms", command.step.id, response.status, size, took)
+        came = essence(response.header("Content-Type") or "")
+        # Of a JSON API, anything else is news: a proxy's login page explains criteria that do not hold.
+        kind = f" of {printable(self.safe(came))[:60]}" if size and came and not is_json(came) else ""
+        self._log.info(
+            "%s: status %d, %d bytes%s, after %.0f ms", command.step.id, response.status, size, kind, took
+        )
 
     def body(self, step: str, what: str, data: bytes | None) -> None:
         """The body of a request or response, for those who asked for it."""

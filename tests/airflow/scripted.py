@@ -104,7 +104,7 @@ def running_api() -> Iterator[ScriptedApi]:
             data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             data = b"" if answer.body is None else data
             self.send_response(answer.status)
-            if data:
+            if data and "Content-Type" not in answer.headers:
                 self.send_header("Content-Type", "application/json")
             for name, value in answer.headers.items():
                 self.send_header(name, value)

@@ -67,9 +67,9 @@ LOOKED_UP = "find out at the service whether it happened"
         (Answer(422), "422 == 200 is false", "the request is sent anew"),
         (Answer(403), "403 == 200 is false", "check the credentials in the connection"),
         (Answer(500), "whether the request took effect is unknown", LOOKED_UP),
-        (Answer(429), "429 == 200 is false", "Airflow runs this task again by itself"),
+        (Answer(429), "429 == 200 is false", "put right what is wrong, then clear this task"),
     ],
-    ids=["effect", "refused", "forbidden", "unknown", "limited"],
+    ids=["effect", "refused", "forbidden", "unknown", "limited for the last time"],
 )
 def test_a_failure_says_what_to_do(
     workflow_dag: Any, run_dag: Any, api: ScriptedApi, answer: Answer, known: str, advice: str
@@ -88,6 +88,24 @@ def test_a_failure_says_what_to_do(
     before = ran.log[: ran.log.index("What to do: ")].splitlines()[-1]
     assert known in before
     assert "step 'a'" in before
+
+
+def test_airflow_runs_it_again(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    dag = workflow_dag(
+        workflow("w", order(), inputs=INPUTS), operations=["POST /a"], default_args={"retries": 1}
+    )
+    api.answer("/a", Answer(429))
+    ran = run_dag(dag, {"who": "acme"}, connections={"api": api.connection()})
+    first, last = [line for line in ran.log.splitlines() if line.startswith("What to do: ")]
+    assert "Airflow runs this task again by itself" in first
+    assert "then clear this task" in last
+
+
+def test_what_is_no_json(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    dag = workflow_dag(workflow("w", order(), inputs=INPUTS), operations=["POST /a"])
+    api.answer("/a", Answer(200, b"<h1>Log in</h1>", {"Content-Type": "text/html; charset=utf-8"}))
+    ran = run_dag(dag, {"who": "acme"}, connections={"api": api.connection()})
+    assert "a: status 200, 15 bytes of text/html, after" in ran.log
 
 
 def test_without_a_ledger_a_clear_sends_again(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:

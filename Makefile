@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo backfill-demo test lint types layers tests chaos chaos-small bench bench-batch check clean
+.PHONY: install demo backfill-demo test lint types layers tests chaos chaos-small bench bench-batch check docs clean
 
 install: $(STAMP)
 
@@ -56,5 +56,9 @@ bench-batch: install
 check: install
 	$(BIN)/airflow-arazzo check specs/arazzo
 
+# The documentation as a site, in site/; any warning is an error.
+docs: install
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) .backfill .demo .chaos dist build
+	rm -rf site tutorial $(VENV) .backfill .demo .chaos dist build

@@ -27,11 +27,15 @@ __all__ = ["RowOptions", "build_batch", "row_options"]
 class RowOptions:
     """How a workflow runs over rows.
 
-    :param row_key: names that make the business key.
+    :param for_each: the rows.
+    :param row_key: the input, or column, that tells one row from another; several names make one key.
     :param batch_size: rows of one mapped task.
+    :param on_bad_rows: what becomes of rows that the workflow does not accept: ``fail`` or ``set_aside``.
     :param max_failed_rows: rows that may fail before the run does; None for any number.
     :param concurrency: requests under way at once in each task.
     :param rate: requests per second and source in each task.
+    :param rows_folder: where a run keeps its rows, a URL that every worker reaches. (templated)
+    :param accept_changes: whether rows that are read again may have changed after steps have begun.
     """
 
     for_each: RowSource

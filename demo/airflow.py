@@ -76,6 +76,11 @@ class Airflow:
         """Address of the UI and of the API."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def token(self) -> str:
+        """What shows that one has logged in, for the API and the UI."""
+        return self._token
+
     def prepare(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
         """Make the database, and the connections in it, encrypted as Airflow keeps them."""
         # Tasks are forks of the scheduler: what it has imported, none of them has to import anew.

@@ -88,8 +88,9 @@ def _svg(steps: Sequence[Drawn]) -> str:
     width, height = LEFT + BOX + 640, y + 40
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'>"
-        "<defs><marker id='tip' viewBox='0 0 8 8' refX='7' refY='4' markerWidth='7' markerHeight='7' "
-        "orient='auto'><polygon points='0,0 8,4 0,8' fill='#868e96'/></marker></defs>"
+        "<defs><marker id='tip' viewBox='0 0 8 8' refX='7' refY='4' markerWidth='9' markerHeight='9' "
+        "markerUnits='userSpaceOnUse' orient='auto'>"
+        "<polygon points='0,0 8,4 0,8' fill='#868e96'/></marker></defs>"
         f"{''.join(parts)}</svg>"
     )
 
@@ -113,7 +114,7 @@ def _box(step: Drawn, top: int) -> str:
         f"<rect x='{LEFT}' y='{top}' width='{BOX}' height='44' fill='{color}'>"
         f"<title>{escape(step.id)}</title></rect>"
         + _text(LEFT + 10, top + 18, name, "", 42)
-        + _text(LEFT + 10, top + 35, step.calls, "small", 46)
+        + _text(LEFT + 10, top + 35, step.calls, "small", 40)
     )
 
 

@@ -17,7 +17,7 @@ from tests.docs.blocks import ROOT, blocks
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 MARK = "=== block"
 
-pytestmark = pytest.mark.xdist_group("airflow")
+pytestmark = pytest.mark.xdist_group("docs")
 
 
 def test_the_tutorial(tmp_path: Path) -> None:

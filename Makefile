@@ -58,7 +58,7 @@ check: install
 
 # The documentation as a site, in site/; any warning is an error.
 docs: install
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf site tutorial $(VENV) .backfill .demo .chaos dist build

@@ -73,9 +73,7 @@ def _check_names(plan: Plan, parsed: Mapping[str, Idempotency | None]) -> None:
         call = calls.get(name)
         if call is None:
             hint = did_you_mean(name, [*plan.sources, *calls])
-            raise ValueError(
-                f"idempotency: {name!r} is neither a source nor an operation of the workflow; {hint}"
-            )
+            raise ValueError(f"{name!r} is neither a source nor an operation of the workflow; {hint}")
         if found is None:
             continue
         if call.method in SAFE_METHODS:

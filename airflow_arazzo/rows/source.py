@@ -162,7 +162,7 @@ def _csv(place: ObjectStoragePath) -> Iterator[Found]:
             if not cells:
                 continue
             if len(cells) != len(names):
-                problem = f"it has {len(cells)} cells, and there are {len(names)} columns"
+                problem = f"it has {len(cells)} cell(s), and there are {len(names)} column(s)"
                 yield Found(reader.line_num, {}, problem)
                 continue
             yield Found(

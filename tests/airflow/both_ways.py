@@ -25,7 +25,7 @@ import pytest
 from airflow_arazzo.cli.report import Report, refused_inputs
 from airflow_arazzo.engine.connection import Connection, connection_from_text
 from airflow_arazzo.engine.inputs import InvalidInputs
-from airflow_arazzo.engine.run import drive, run_plan
+from airflow_arazzo.engine.run import run_plan
 from airflow_arazzo.plan.model import Plan
 
 MOST_SLOTS = 500
@@ -161,8 +161,7 @@ def by_engine(plan: Plan, inputs: Mapping[str, Any], script: Script, start: floa
     import airflow_arazzo.engine.run as module
 
     with serving(script, clock) as (url, asked), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "time", clock)
-        patch.setattr(module, "drive", partial(drive, sleep=clock.sleep))
+        patch.setattr(module, "Run", partial(module.Run, clock=clock.time, sleep=clock.sleep))
         connections = _connections(plan, url, fields)
         try:
             result = asyncio.run(run_plan(plan, inputs, connections))

@@ -12,10 +12,7 @@ from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.messages import NotSent, TransportError
 from airflow_arazzo.engine.scope import Exchange
 from airflow_arazzo.expression.criteria import Verdict
-from airflow_arazzo.plan.model import SAFE_METHODS, Action, OperationCall, Step
-
-IDEMPOTENT_METHODS = SAFE_METHODS | {"PUT", "DELETE"}
-"""Methods that may be sent again when the outcome is unknown (RFC 9110, 9.2.2)."""
+from airflow_arazzo.plan.model import IDEMPOTENT_METHODS, Action, OperationCall, Step
 
 UNKNOWN_STATUSES = frozenset({408, 409, 425})
 """Statuses below 500 that do not say whether an unsafe request took effect."""

@@ -10,11 +10,10 @@ from typing import Any
 import msgspec
 
 from airflow_arazzo.engine.messages import NotSent, Request
-from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 from airflow_arazzo.plan.media_type import is_json
-from airflow_arazzo.plan.model import Idempotency
+from airflow_arazzo.plan.model import IDEMPOTENT_METHODS, Idempotency
 
 
 @dataclass(frozen=True)

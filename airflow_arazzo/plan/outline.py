@@ -10,10 +10,15 @@ import msgspec
 
 from airflow_arazzo.expression.model import Criterion
 from airflow_arazzo.plan.flow import falls_through
-from airflow_arazzo.plan.model import SAFE_METHODS, Action, OperationCall, SecurityScheme, Step, Workflow
-
-RESENT_METHODS = frozenset({"PUT", "DELETE"})
-"""Methods that change something and do so once however often they are sent (RFC 9110, 9.2.2)."""
+from airflow_arazzo.plan.model import (
+    IDEMPOTENT_METHODS,
+    SAFE_METHODS,
+    Action,
+    OperationCall,
+    SecurityScheme,
+    Step,
+    Workflow,
+)
 
 Repetition = Literal["safe", "repeatable", "keyed", "once"]
 
@@ -88,7 +93,7 @@ def repetition(call: OperationCall) -> Repetition:
     if call.method in SAFE_METHODS:
         return "safe"
     declared = call.idempotency
-    if call.method in RESENT_METHODS or (declared is not None and not declared.name):
+    if call.method in IDEMPOTENT_METHODS or (declared is not None and not declared.name):
         return "repeatable"
     return "once" if declared is None else "keyed"
 

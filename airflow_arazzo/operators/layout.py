@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_arazzo.plan.flow import StepGraph, falls_through
+from airflow_arazzo.plan.flow import StepGraph, falls_through, reachable_workflows
 from airflow_arazzo.plan.model import Plan, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.templates import expressions
 
@@ -192,18 +192,8 @@ def _reads_what_runs_inside(plan: Plan, call: WorkflowCall) -> bool:
     named = {e.scope for _, template in call.inputs for e in expressions(template) if e.root == "workflows"}
     if not named:
         return False
-    waiting, seen = [call.workflow], set[str]()
-    while waiting:
-        key = waiting.pop()
-        if key in seen:
-            continue
-        seen.add(key)
-        workflow = plan.workflows[key]
-        waiting += workflow.depends_on
-        for step in workflow.steps:
-            waiting += [step.call.workflow] if isinstance(step.call, WorkflowCall) else []
-            waiting += [a.workflow for a in (*step.on_success, *step.on_failure) if a.workflow]
-    return bool(named & {plan.workflows[key].id for key in seen})
+    reached = reachable_workflows(plan.workflows, [call.workflow])
+    return bool(named & {plan.workflows[key].id for key in reached})
 
 
 def step_groups(steps: Sequence[Step], graph: StepGraph) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_arazzo.plan.model import Action, Step, Workflow, WorkflowCall
@@ -143,6 +143,26 @@ def called_workflows(workflow: Workflow) -> list[tuple[str, str]]:
             called.append((step.call.workflow, f"step {step.id}"))
         called += [(a.workflow, f"retry in step {step.id}") for a in step.on_failure if _calls(a)]
     return called
+
+
+def begun_by(step: Step) -> Iterator[str]:
+    """Keys of the workflows that a step calls, or that its actions name, in whatever way."""
+    if isinstance(step.call, WorkflowCall):
+        yield step.call.workflow
+    yield from (action.workflow for action in (*step.on_success, *step.on_failure) if action.workflow)
+
+
+def reachable_workflows(workflows: Mapping[str, Workflow], first: Iterable[str]) -> set[str]:
+    """Keys of all workflows that can run once some have begun, these included."""
+    waiting, seen = list(first), set[str]()
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        waiting += workflows[key].depends_on
+        waiting += [each for step in workflows[key].steps for each in begun_by(step)]
+    return seen
 
 
 def _calls(action: Action) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from airflow_arazzo.expression.model import Expression
 from airflow_arazzo.plan.analysis import operation_calls, request_expressions, result_expressions
-from airflow_arazzo.plan.flow import StepGraph
-from airflow_arazzo.plan.model import Plan, Step, WorkflowCall
+from airflow_arazzo.plan.flow import StepGraph, begun_by, reachable_workflows
+from airflow_arazzo.plan.model import Plan, Step
 from airflow_arazzo.plan.templates import expressions
 
 
@@ -93,23 +93,8 @@ def _reach(step: Step, positions: Mapping[str, int], end: int) -> Iterator[int]:
 
 def _begins_dependencies(plan: Plan, step: Step) -> bool:
     """Whether a workflow that a step can begin depends on others."""
-    waiting, seen = list(_begun(step)), set[str]()
-    while waiting:
-        key = waiting.pop()
-        if key in seen:
-            continue
-        seen.add(key)
-        workflow = plan.workflows[key]
-        if workflow.depends_on:
-            return True
-        waiting += [each for inner in workflow.steps for each in _begun(inner)]
-    return False
-
-
-def _begun(step: Step) -> Iterator[str]:
-    if isinstance(step.call, WorkflowCall):
-        yield step.call.workflow
-    yield from (action.workflow for action in (*step.on_success, *step.on_failure) if action.workflow)
+    reached = reachable_workflows(plan.workflows, begun_by(step))
+    return any(plan.workflows[key].depends_on for key in reached)
 
 
 def _order(members: Sequence[Step]) -> dict[str, tuple[str, ...]]:
@@ -119,7 +104,7 @@ def _order(members: Sequence[Step]) -> dict[str, tuple[str, ...]]:
     for step in members:
         named = {e.scope for e in step_expressions(step) if e.root == "steps"} | {*step.depends_on}
         if any(expression.root == "workflows" for expression in step_expressions(step)):
-            named |= {each.id for each in members if any(_begun(each))}
+            named |= {each.id for each in members if any(begun_by(each))}
         direct = [name for name in before if name in named]
         implied = {name for each in direct for name in before[each]}
         found[step.id] = tuple(name for name in direct if name not in implied)

@@ -8,6 +8,21 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
+CREDENTIAL_HEADERS = frozenset(
+    {
+        "authentication-info",
+        "authorization",
+        "cookie",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "set-cookie",
+        "set-cookie2",
+        "www-authenticate",
+    }
+)
+"""Headers of HTTP, in lower case, that are credentials or made of them, in requests and in responses."""
+
 MASK = "***"
 """What stands in the place of a secret."""
 

@@ -12,8 +12,7 @@ import msgspec
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response
-from airflow_arazzo.engine.outcomes import IDEMPOTENT_METHODS
-from airflow_arazzo.engine.redact import holds, redact
+from airflow_arazzo.engine.redact import CREDENTIAL_HEADERS, holds, redact
 from airflow_arazzo.engine.run import Exchange
 from airflow_arazzo.engine.scope import Exchange as Exchanged
 from airflow_arazzo.engine.scope import RunScope
@@ -33,26 +32,13 @@ from airflow_arazzo.ledger.model import (
     Replay,
 )
 from airflow_arazzo.ledger.probe import look_up, lookup_of, next_look
-from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Step
+from airflow_arazzo.plan.model import IDEMPOTENT_METHODS, SAFE_METHODS, Idempotency, OperationCall, Plan, Step
 
 MAX_REQUEST_TEXT = 16 * 1024
 """Characters of a request that the ledger keeps for people."""
 
 PAUSES = (0.5, 2.0, 5.0, 15.0)
 """Seconds between attempts to write an outcome. What is not written is unknown to the next attempt."""
-
-_HIDDEN_HEADERS = frozenset(
-    {
-        "authentication-info",
-        "authorization",
-        "cookie",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "proxy-authorization",
-        "set-cookie",
-        "www-authenticate",
-    }
-)
 
 log = logging.getLogger(__name__)
 
@@ -323,7 +309,7 @@ class LedgeredExchange:
         """The response without secrets."""
         secrets = tuple(self._secrets())
         text = response.body.decode("utf-8", "surrogateescape")
-        headers = tuple([pair for pair in response.headers if pair[0].lower() not in _HIDDEN_HEADERS])
+        headers = tuple([pair for pair in response.headers if pair[0].lower() not in CREDENTIAL_HEADERS])
         # The usual case: a service that repeats nothing of what is secret.
         if not holds("\n".join([text, response.url, *[value for _, value in headers]]), secrets):
             return msgspec.structs.replace(response, headers=headers)

@@ -12,8 +12,9 @@ from urllib.parse import unquote_plus
 
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Response, TransportError
-from airflow_arazzo.engine.redact import printable
+from airflow_arazzo.engine.redact import CREDENTIAL_HEADERS, printable
 from airflow_arazzo.operators.graph import Component
+from airflow_arazzo.plan.credentials import HEADERS
 from airflow_arazzo.plan.model import OperationCall, Plan
 
 SHOWN = ("document", "documentation", "request", "response")
@@ -69,23 +70,7 @@ HARMLESS = frozenset(
 )
 """Headers whose values are always shown, lower case. Of others only the names are."""
 
-NEVER = frozenset(
-    {
-        "api-key",
-        "authentication-info",
-        "authorization",
-        "cookie",
-        "private-token",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "proxy-authorization",
-        "set-cookie",
-        "set-cookie2",
-        "www-authenticate",
-        "x-api-key",
-        "x-auth-token",
-    }
-)
+NEVER = CREDENTIAL_HEADERS | HEADERS
 """Headers whose values are not even shown where bodies are, lower case."""
 
 UNSHOWN = "…"

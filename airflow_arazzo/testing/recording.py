@@ -14,7 +14,7 @@ import yaml
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import NotSent, Response, TransportError
-from airflow_arazzo.engine.redact import MASK, redact
+from airflow_arazzo.engine.redact import CREDENTIAL_HEADERS, MASK, redact
 from airflow_arazzo.engine.run import Exchange, Run, RunResult, redacted, sender
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.jsonvalue import encode_json, plain_number, to_text
@@ -23,21 +23,6 @@ from airflow_arazzo.plan.model import OperationCall, Plan
 from airflow_arazzo.testing.bodies import value_of, written_body
 from airflow_arazzo.testing.exchanges import RECORDING
 from airflow_arazzo.testing.workflow import body_of, place_of, shown_target
-
-NEVER_RECORDED = frozenset(
-    {
-        "authentication-info",
-        "authorization",
-        "cookie",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "proxy-authorization",
-        "set-cookie",
-        "set-cookie2",
-        "www-authenticate",
-    }
-)
-"""Headers, in lower case, that are credentials or made of them."""
 
 _WORD = re.compile(r"[A-Za-z/][^\x00-\x1f\x7f-\x9f]*\Z")
 """Texts that no reader of YAML takes for a number, a date or the like; the writer quotes the constants."""
@@ -162,7 +147,7 @@ def _exchange(plan: Plan, mask: Mask, command: Send, outcome: Response | Transpo
 def _response(response: Response, mask: Mask) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     for name, value in response.headers:
-        if name.casefold() not in NEVER_RECORDED:
+        if name.casefold() not in CREDENTIAL_HEADERS:
             headers.setdefault(mask.text(name), []).append(mask.text(value))
     single = {name: values[0] if len(values) == 1 else values for name, values in headers.items()}
     found: dict[str, Any] = {"status": response.status, "headers": single}

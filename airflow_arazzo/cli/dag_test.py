@@ -18,7 +18,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from airflow_arazzo.cli.airflow_run import Order
-from airflow_arazzo.cli.report import Report, refused_inputs
+from airflow_arazzo.cli.report import Report
 from airflow_arazzo.dag import ArazzoDag
 from airflow_arazzo.engine.connection import Connection, connection_from_text
 from airflow_arazzo.engine.inputs import InvalidInputs
@@ -27,7 +27,7 @@ from airflow_arazzo.engine.machine import Machine
 from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.outcomes import ended
 from airflow_arazzo.engine.preflight import CannotRun
-from airflow_arazzo.engine.run import RunResult, check_credentials, redacted
+from airflow_arazzo.engine.run import RunResult, check_credentials, redacted, refused_inputs
 from airflow_arazzo.operators import exchange, step
 from airflow_arazzo.params import plain_json
 

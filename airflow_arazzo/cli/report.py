@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from airflow_arazzo.cli.output import say, say_json
-from airflow_arazzo.engine.inputs import InvalidInputs
 from airflow_arazzo.engine.journal import Failure, StepRecord
 from airflow_arazzo.engine.run import RunResult
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
@@ -67,12 +66,6 @@ class Report(msgspec.Struct, frozen=True):
             say(f"{name} = {encode_json(value).decode()}")
         error = self.result.error
         say(self.result.status if error is None else f"{self.result.status}: {error}")
-
-
-def refused_inputs(error: InvalidInputs) -> RunResult:
-    """The result of a run whose inputs do not fit; nothing was sent."""
-    found = "; ".join(d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics)
-    return RunResult("failed", {}, (), Failure(error.diagnostics[0].code, found, fate="not-sent"))
 
 
 def _line(record: StepRecord) -> str:

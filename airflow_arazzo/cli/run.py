@@ -12,7 +12,7 @@ from typing import Any
 from airflow_arazzo.cli.airflow_run import Order, run_in_airflow
 from airflow_arazzo.cli.arguments import options_of, pairs
 from airflow_arazzo.cli.output import EXIT_FAILED, EXIT_OK, BadArgument, complain, located
-from airflow_arazzo.cli.report import Report, refused_inputs
+from airflow_arazzo.cli.report import Report
 from airflow_arazzo.description.diagnostics import Severity, did_you_mean
 from airflow_arazzo.engine.connection import (
     BadConnection,
@@ -21,7 +21,7 @@ from airflow_arazzo.engine.connection import (
     environment_text,
 )
 from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
-from airflow_arazzo.engine.run import RunResult, run_plan
+from airflow_arazzo.engine.run import RunResult, refused_inputs, run_plan
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import Plan

@@ -29,6 +29,11 @@ class InvalidInputs(Exception):
         self.diagnostics = tuple(diagnostics)
         super().__init__("; ".join(f"{d.message} [{d.code}]" for d in diagnostics))
 
+    @property
+    def reasons(self) -> str:
+        """All findings for a person, with what to do about them."""
+        return "; ".join(d.message + (f" ({d.hint})" if d.hint else "") for d in self.diagnostics)
+
 
 def prepare_inputs(
     workflow: Workflow, given: Mapping[str, Any], *, null_is_absent: bool = False, handed_over: bool = False

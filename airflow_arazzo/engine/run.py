@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_arazzo.engine.connection import Connection
-from airflow_arazzo.engine.inputs import prepare_inputs
+from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
 from airflow_arazzo.engine.journal import Failure, StepRecord
 from airflow_arazzo.engine.machine import LOOP_PAUSE, Done, Machine, Send, Wait, begin
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response, TransportError
@@ -208,6 +208,12 @@ class Run:
             done.failure and ended(done.failure, done.ended_by),
         )
         return redacted(result, self.secrets())
+
+
+def refused_inputs(error: InvalidInputs) -> RunResult:
+    """The result of a run whose inputs do not fit; nothing was sent."""
+    failure = Failure(error.diagnostics[0].code, error.reasons, fate="not-sent")
+    return RunResult("failed", {}, (), failure)
 
 
 def redacted(result: RunResult, secrets: list[str]) -> RunResult:

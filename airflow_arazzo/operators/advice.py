@@ -71,8 +71,7 @@ def what_to_do(failure: Failure, *, ledger: bool, only_safe: bool, again: bool) 
 def explained(error: Exception) -> str:
     """Why nothing was sent."""
     if isinstance(error, InvalidInputs):
-        found = [d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics]
-        return "The inputs do not fit: " + "; ".join(found)
+        return f"The inputs do not fit: {error.reasons}"
     if isinstance(error, AirflowNotFoundException):
         return f"{error}: add a connection of type 'arazzo', or name another one with connections=."
     return str(error)

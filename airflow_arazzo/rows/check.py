@@ -79,8 +79,7 @@ class Checker:
             inputs = prepare_inputs(self._plan.root, {**self._shared, **given}, null_is_absent=True)
             check_requests(self._plan, inputs, self._secrets, absent_text=self._absent_text)
         except InvalidInputs as error:
-            reasons = [d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics]
-            return BadRow(found.line, key, "; ".join(reasons))
+            return BadRow(found.line, key, error.reasons)
         except CannotRun as error:
             return BadRow(found.line, key, str(error.failure))
         except ValueError as error:

@@ -17,7 +17,7 @@ from airflow_arazzo.engine.journal import Failure, StepRecord
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Request, Response
 from airflow_arazzo.engine.redact import MASK, redact
-from airflow_arazzo.engine.run import Run, RunResult
+from airflow_arazzo.engine.run import Run, refused_inputs
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.wire import Wire, base_url, prepare
 from airflow_arazzo.expression.model import ABSENT
@@ -200,8 +200,7 @@ def run_script(
     try:
         came = _finished(run.over(stage.exchange, inputs))
     except InvalidInputs as error:
-        found = "; ".join(d.message + (f" ({d.hint})" if d.hint else "") for d in error.diagnostics)
-        came = RunResult("failed", {}, (), Failure(error.diagnostics[0].code, found, fate="not-sent"))
+        came = refused_inputs(error)
     except UnexpectedRequest as error:
         problem = str(error)
     if problem:  # raised out here, since what the first one holds may show a credential

@@ -22,10 +22,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_arazzo.cli.report import Report, refused_inputs
+from airflow_arazzo.cli.report import Report
 from airflow_arazzo.engine.connection import Connection, connection_from_text
 from airflow_arazzo.engine.inputs import InvalidInputs
-from airflow_arazzo.engine.run import run_plan
+from airflow_arazzo.engine.run import refused_inputs, run_plan
 from airflow_arazzo.plan.model import Plan
 
 MOST_SLOTS = 500

@@ -38,7 +38,7 @@ from airflow_arazzo.operators.effects import identity_of, open_book
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.period import NoPeriod, stated_period, with_period
 from airflow_arazzo.operators.progress import Progress
-from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
+from airflow_arazzo.operators.retry import StepFailed, may_retry, with_retries
 from airflow_arazzo.operators.standings import chunk_files, frozen, may_seal
 from airflow_arazzo.operators.story import Story
 from airflow_arazzo.plan.model import Plan
@@ -97,11 +97,7 @@ class ArazzoChunkOperator(BaseOperator):
         by_period: bool = False,
         **kwargs: Any,
     ) -> None:
-        if ledger:
-            for name, value in (("retries", RETRIES), ("retry_policy", ArazzoRetryPolicy())):
-                if name not in kwargs.get("default_args", {}):
-                    kwargs.setdefault(name, value)
-        super().__init__(**kwargs)
+        super().__init__(**(with_retries(kwargs) if ledger else kwargs))
         self.plan = plan
         self.component = component
         self.before = before

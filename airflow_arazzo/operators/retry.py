@@ -21,6 +21,16 @@ _PASSING = frozenset({"not-sent", "no-response", "criteria"})
 """Codes of failures that may pass by themselves, as far as the request's fate allows a repetition."""
 
 
+def with_retries(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of an operator whose requests go through the ledger: with retries, unless somebody chose.
+
+    A killed worker is nobody's fault: its task comes back by itself, and the ledger knows what it had sent.
+    """
+    chosen = arguments.get("default_args", {})
+    usual = {"retries": RETRIES, "retry_policy": ArazzoRetryPolicy()}
+    return {name: value for name, value in usual.items() if name not in chosen} | arguments
+
+
 class StepFailed(AirflowException):
     """A step failed, and repeating it is safe.
 

@@ -45,7 +45,7 @@ from airflow_arazzo.operators.layout import label
 from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
 from airflow_arazzo.operators.rendered import SHOWN, origin
-from airflow_arazzo.operators.retry import RETRIES, ArazzoRetryPolicy, StepFailed, may_retry
+from airflow_arazzo.operators.retry import StepFailed, may_retry, with_retries
 from airflow_arazzo.operators.story import Story, noting_replays, told_sender
 from airflow_arazzo.operators.upstream import Upstream
 from airflow_arazzo.plan.model import Plan
@@ -106,13 +106,7 @@ class ArazzoStepOperator(BaseOperator):
         namespace: str = "",
         **kwargs: Any,
     ) -> None:
-        if ledger:
-            # A killed worker is nobody's fault: its task comes back by itself, and the ledger knows what
-            # it had sent.
-            for name, value in (("retries", RETRIES), ("retry_policy", ArazzoRetryPolicy())):
-                if name not in kwargs.get("default_args", {}):
-                    kwargs.setdefault(name, value)
-        super().__init__(**kwargs)
+        super().__init__(**(with_retries(kwargs) if ledger else kwargs))
         self.plan = plan
         self.component = component
         self.inputs = dict(inputs or {})

@@ -27,7 +27,7 @@ from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.token_store import TokenStore
 from airflow_arazzo.engine.tokens import TokenError
-from airflow_arazzo.engine.wire import Wire, base_url, prepare
+from airflow_arazzo.engine.wire import Wire, prepare
 from airflow_arazzo.plan.model import Source
 
 DEFAULT_TIMEOUT = 30.0
@@ -64,7 +64,7 @@ class Transport:
         self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
         self._tokens = TokenStore(self._ask, clock, self._hide)
         self._digests: dict[tuple[Any, ...], DigestSession] = {}
-        self._chosen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._chosen: dict[tuple[Any, ...], tuple[Credentials, Source, Connection]] = {}
 
     async def __aenter__(self) -> Transport:
         return self
@@ -96,8 +96,8 @@ class Transport:
         :raises OutcomeUnknown: when it may have had one.
         """
         seconds = request.seconds(connection.timeout or DEFAULT_TIMEOUT)
-        credentials, base = self._way(request, source, connection)
-        wire = prepare(request, source, connection, credentials, base=base)
+        credentials = self._credentials(request, source, connection)
+        wire = prepare(request, source, connection, credentials)
         call = _Call(request, source, connection, credentials, prepared=wire)
         progress = Progress(wire.describe(), self.secrets())
         try:
@@ -107,24 +107,19 @@ class Transport:
             what = "the response is not complete" if progress.left else f"there is no {progress.stage}"
         raise progress.failure(f"{what} after {seconds:g} s")
 
-    def _way(self, request: Request, source: Source, connection: Connection) -> tuple[Credentials, str]:
-        """As :func:`authenticate` and :func:`base_url`, which say the same of requests that differ in
-        their values only.
-        """
+    def _credentials(self, request: Request, source: Source, connection: Connection) -> Credentials:
+        """As :func:`authenticate`, which says the same of requests that differ in their values only."""
         names = tuple([name.casefold() for name, _ in request.headers])
         if "?" in request.target or "cookie" in names:
-            return authenticate(request, source, connection), ""
-        servers = request.servers
-        key = (id(source), id(connection), id(servers), request.security, request.credentials, names)
+            return authenticate(request, source, connection)
+        key = (id(source), id(connection), request.security, request.credentials, names)
         known = self._chosen.get(key)
         if known is None:
             if len(self._chosen) >= _CHOICES_KEPT:
                 self._chosen.clear()
-            credentials = authenticate(request, source, connection)
-            base = base_url(servers, source, connection)
             # With what the key names, which therefore stays what it is.
-            known = self._chosen[key] = (credentials, base, source, connection, servers)
-        return known[0], known[1]
+            known = self._chosen[key] = (authenticate(request, source, connection), source, connection)
+        return known[0]
 
     async def _followed(self, call: _Call, progress: Progress) -> Response:
         """The response to a call, or to the last of the redirects that it leads to."""

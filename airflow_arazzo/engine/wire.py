@@ -58,18 +58,12 @@ class Wire(msgspec.Struct, frozen=True):
 
 
 def prepare(
-    request: Request,
-    source: Source,
-    connection: Connection,
-    credentials: Credentials,
-    at: str = "",
-    base: str = "",
+    request: Request, source: Source, connection: Connection, credentials: Credentials, at: str = ""
 ) -> Wire:
     """Join a request with the host and the credentials of its connection.
 
     :param at: URL that takes the place of the request's, after a redirect. Its query is not shown, since it
         may be a signature.
-    :param base: what :func:`base_url` says, where that is known already.
     :raises BadConnection: when neither connection nor description says where to send it, and when the
         description alone would have credentials sent over plain HTTP.
     :raises NotSent: when a header or the target cannot be sent as it is.
@@ -79,7 +73,7 @@ def prepare(
         base = f"{parts.scheme}://{parts.netloc}"
         target = at[len(base) :] if parts.path else f"/{at[len(base) :]}"
     else:
-        base, target = base or base_url(request.servers, source, connection), request.target
+        base, target = base_url(request.servers, source, connection), request.target
     path, _, query = target.partition("?")
     if not path.startswith("/") or _CONTROL.search(target):
         raise NotSent(f"{request.method} of source '{source.name}': its target is not an encoded path")

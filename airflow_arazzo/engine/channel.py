@@ -111,26 +111,29 @@ class Channel:
         key = (*channel_of(connection), base, proxy)
         http = self._kept(key) or await self._dialled(where, proxy, connection)
         if not http.is_usable():
-            self._open.discard(http)
-            http.abort()
+            self._drop(http)
             raise Unreachable("the server closed the connection before the request")
         progress.left = True
         try:
             answer = await http.exchange(wire.method, head, wire.body, self._limit)
         finally:
             progress.status = http.status
-            if not http.is_usable():
-                self._open.discard(http)
-                http.abort()
-        if http.is_usable():
-            asked = http.patience
-            http.idle_until = self._clock() + (KEEP_ALIVE if asked is None else min(KEEP_ALIVE, asked - 1))
-            self._idle.setdefault(key, deque()).append(http)
-        else:
-            self._open.discard(http)
-            http.abort()
+            if http.is_usable():
+                self._keep(key, http)
+            else:
+                self._drop(http)
         headers = tuple([(_decoded(name), _decoded(value)) for name, value in answer.headers])
         return answer.status, headers, answer.body
+
+    def _keep(self, key: tuple[Any, ...], http: Http1) -> None:
+        """Keep a connection for the next request, no longer than its server says."""
+        asked = http.patience
+        http.idle_until = self._clock() + (KEEP_ALIVE if asked is None else min(KEEP_ALIVE, asked - 1))
+        self._idle.setdefault(key, deque()).append(http)
+
+    def _drop(self, http: Http1) -> None:
+        self._open.discard(http)
+        http.abort()
 
     def _kept(self, key: tuple[Any, ...]) -> Http1 | None:
         """The connection that was used last, if one is fresh enough."""
@@ -139,8 +142,7 @@ class Channel:
             http = idle.pop()
             if http.is_usable() and self._clock() < http.idle_until and http.is_quiet():
                 return http
-            self._open.discard(http)
-            http.abort()
+            self._drop(http)
         return None
 
     async def _dialled(self, where: Origin, proxy: str, connection: Connection) -> Http1:

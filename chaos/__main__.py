@@ -134,11 +134,11 @@ class Chaos:
             time.sleep(1)
 
     def _states_or_revive(self) -> Counter[str]:
-        """As :meth:`run_states`; a service of Airflow's that has died by itself is one more disturbance."""
+        """How many runs are in which state; a service of Airflow that died is one more disturbance."""
         deadline = time.monotonic() + 120
         while True:
             try:
-                return self.run_states()
+                return self.airflow.run_states()
             except OSError:
                 if time.monotonic() > deadline:
                     raise
@@ -148,14 +148,6 @@ class Chaos:
     def _revive(self) -> None:
         self.processes.check_all_but(SERVICES)
         self.revived.update(self.processes.revive(SERVICES))
-
-    def run_states(self) -> Counter[str]:
-        """How many runs are in which state."""
-        states: Counter[str] = Counter()
-        for state in ("queued", "running", "success", "failed"):
-            query = f"/dags/~/dagRuns?state={state}&limit=1"
-            states[state] = self.airflow.api("GET", query)["total_entries"]
-        return states
 
     def account(self) -> Account:
         """What became of every effect so far."""

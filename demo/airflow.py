@@ -10,10 +10,11 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psutil
 from cryptography.fernet import Fernet
@@ -154,6 +155,14 @@ class Airflow:
             return dag_ids <= {dag["dag_id"] for dag in dags}
 
         self._wait("the list of DAGs", 120, found)
+
+    def run_states(self, dag_id: str = "~", **filters: str) -> Counter[str]:
+        """How many runs are in which state; by default those of all DAGs."""
+        states: Counter[str] = Counter()
+        for state in ("queued", "running", "success", "failed"):
+            query = urlencode({**filters, "state": state, "limit": 1})
+            states[state] = self.api("GET", f"/dags/{quote(dag_id)}/dagRuns?{query}")["total_entries"]
+        return states
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Unpause a DAG and run it once; returns the run's id."""

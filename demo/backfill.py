@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -93,7 +92,7 @@ class Backfill:
         """Wait until no run is queued or running."""
         shown = time.monotonic()
         while True:
-            states = self._states()
+            states = self.airflow.run_states(DAG_ID, run_type="backfill")
             over = not states["queued"] + states["running"] and sum(states.values()) >= self.days
             if over and self._is_completed():
                 return dict(states)
@@ -110,13 +109,6 @@ class Backfill:
         """Whether Airflow takes the backfill for completed, which it notices some time later."""
         backfills = self.airflow.api("GET", f"/backfills?dag_id={DAG_ID}")["backfills"]
         return all(backfill["completed_at"] for backfill in backfills)
-
-    def _states(self) -> Counter[str]:
-        states: Counter[str] = Counter()
-        for state in ("queued", "running", "success", "failed"):
-            found = self.airflow.api("GET", f"/dags/{DAG_ID}/dagRuns?run_type=backfill&state={state}&limit=1")
-            states[state] = found["total_entries"]
-        return states
 
     def billed(self) -> Totals:
         """What the sandbox's ledger adds up to."""

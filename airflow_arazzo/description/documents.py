@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +14,8 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from airflow_arazzo.description import json_positions, yaml
-from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Position, Severity
+from airflow_arazzo.description.contents import failure, is_json, line_and_column, read_value
+from airflow_arazzo.description.diagnostics import Diagnostic, Position, Severity
 
 Pointer = tuple[str | int, ...]
 MAX_BYTES = 64 * 1024 * 1024
@@ -31,15 +31,22 @@ class Document:
 
     :param path: where it is on this machine.
     :param name: what diagnostics call it: its path relative to the folder of the entry document.
-    :param value: its content as dict, list, str, int, Decimal, bool and None.
+    :param data: its bytes.
+    :param value: its content as dict, list, str, int, Decimal, bool and None; the outer objects of a large
+        JSON description make their members when they are asked for.
     :param digest: SHA-256 of its bytes, in hexadecimal.
     """
 
     path: Path
     name: str
-    text: str = field(repr=False)
+    data: bytes = field(repr=False)
     value: Any = field(repr=False)
     digest: str
+
+    @cached_property
+    def text(self) -> str:
+        """The file as text."""
+        return self.data.decode("utf-8-sig")
 
     @property
     def root(self) -> Location:
@@ -53,7 +60,7 @@ class Document:
     @cached_property
     def is_json(self) -> bool:
         """Whether the text is read as JSON."""
-        return _looks_like_json(self.path, self.text)
+        return is_json(self.path, self.data)
 
     def position(self, pointer: Pointer, *, key: bool = False, offset: int | None = None) -> Position:
         """Where a value starts in the file; of its key with ``key``.
@@ -186,121 +193,26 @@ def read_document(path: Path, name: str) -> Document:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise _failure("too-large", f"larger than {MAX_BYTES // 2**20} MiB", name)
+            raise failure("too-large", f"larger than {MAX_BYTES // 2**20} MiB", name)
         data = path.read_bytes()
     except OSError as error:
-        raise _failure("unreadable", f"cannot be read: {error.strerror}", name) from None
+        raise failure("unreadable", f"cannot be read: {error.strerror}", name) from None
     return parse_document(data, path, name)
 
 
 def parse_document(data: bytes, path: Path, name: str) -> Document:
     """Turn the bytes of a file into a document.
 
-    :raises DocumentError: with every duplicate key, or the first thing that is no YAML or JSON.
+    :raises DocumentError: with every duplicate key, or the first thing that is no YAML or JSON. What nobody
+        asks for in a large JSON description is checked to be JSON and no further.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
-        raise _failure("not-utf8", "not UTF-8 text", name, line, column, "save it as UTF-8") from None
     digest = hashlib.sha256(data).hexdigest()
-    value = _json(text, name) if _looks_like_json(path, text) else _yaml(text, name)
-    return Document(path, name, text, value, digest)
+    return Document(path, name, data, read_value(data, path, name), digest)
 
 
 def relative_name(path: Path, folder: Path) -> str:
     """A name for diagnostics that does not depend on where the project lies on this machine."""
     return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def _looks_like_json(path: Path, text: str) -> bool:
-    return path.suffix == ".json" and text.lstrip()[:1] in ("{", "[")
-
-
-def _failure(
-    code: str, message: str, name: str, line: int = 1, column: int = 1, hint: str = ""
-) -> DocumentError:
-    return DocumentError([Diagnostic(code, Severity.ERROR, message, Position(name, line, column), hint)])
-
-
-def _duplicate(name: str, key: str, line: int, column: int) -> Diagnostic:
-    message = f"the key {key!r} appears twice in one object"
-    return Diagnostic("duplicate-key", Severity.ERROR, message, Position(name, line, column), "remove one")
-
-
-def _yaml(text: str, name: str) -> Any:
-    duplicates: list[tuple[str, Node]] = []
-    try:
-        value = yaml.construct(yaml.compose(text), duplicates)
-    except yaml.YamlProblem as problem:
-        raise _failure(
-            problem.code, problem.message, name, problem.line, problem.column, problem.hint
-        ) from None
-    if duplicates:
-        raise DocumentError(
-            _duplicate(name, key, node.start_mark.line + 1, node.start_mark.column + 1)
-            for key, node in duplicates
-        )
-    return value
-
-
-def _json(text: str, name: str) -> Any:
-    repeated: list[str] = []
-
-    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(members)
-        if len(result) != len(members):
-            repeated.append("yes")
-        return result
-
-    try:
-        value = json.loads(
-            text, object_pairs_hook=pairs, parse_float=_number, parse_int=_number, parse_constant=_number
-        )
-    except json.JSONDecodeError as error:
-        raise _failure(
-            "json-syntax", f"not valid JSON: {error.msg}", name, error.lineno, error.colno
-        ) from None
-    except yaml.BadNumber as bad:
-        offset = next(offset for token, offset in json_positions.tokens(text) if token == bad.text)
-        raise _failure("not-a-number", str(bad), name, *line_and_column(text, offset)) from None
-    except RecursionError:
-        raise _too_deep(name) from None
-    if repeated:
-        places = json_positions.duplicate_keys(text)
-        raise DocumentError(_duplicate(name, key, *line_and_column(text, at)) for key, at in places)
-    if yaml.deeper_than(value, yaml.MAX_DEPTH):
-        raise _too_deep(name)
-    _check_surrogates(text, name)
-    return value
-
-
-def _number(text: str) -> Any:
-    """A number of a JSON text: ``int`` or ``Decimal``, with its digits."""
-    value = yaml.number(text)
-    if isinstance(value, str):
-        raise yaml.BadNumber(text, f"{text} is not a number that JSON knows")
-    return value
-
-
-def _too_deep(name: str) -> DocumentError:
-    return _failure("too-deep", f"nested more than {yaml.MAX_DEPTH} levels deep", name)
-
-
-def _check_surrogates(text: str, name: str) -> None:
-    """Refuse halves of surrogate pairs: JSON can escape them, but no text that is sent can hold them."""
-    if not _SURROGATE.search(text):
-        return
-    for token, offset in json_positions.tokens(text):
-        if token[0] == '"' and any("\ud800" <= char <= "\udfff" for char in json.loads(token)):
-            place = line_and_column(text, offset)
-            raise _failure("not-unicode", "the text has half of a surrogate pair", name, *place)
-
-
-def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """The place of a character, counted from 1."""
-    return text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1) + 1
 
 
 def _within(text: str, start: int, end: int, value: Any, offset: int) -> int:

@@ -190,7 +190,7 @@ class Patch:
             self._report.error("too-deep", message, last.document.root)
         source = self._document
         return PatchedDocument(
-            source.path, source.name, source.text, self.value, source.digest, origin=self._origin
+            source.path, source.name, source.data, self.value, source.digest, origin=self._origin
         )
 
     def _note_primitives(self, action: Action, pointers: Iterable[Pointer]) -> None:

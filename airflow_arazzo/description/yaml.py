@@ -8,7 +8,10 @@ the value remembers it, because a description may say that the place holds a str
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -28,6 +31,9 @@ MAX_EXPONENT = 5000
 
 _SAFE_BRACKETS = 10_000
 """libyaml's composer uses the stack: documents with more opening brackets are measured before."""
+
+_ANCHOR = re.compile(r"(?:^|[\s\[{,])&[^\s&]")
+"""Found in every text that has an anchor, and in some others."""
 
 _DEEP_LINE = re.compile(r"^[ ?:-]{1000}", re.MULTILINE)
 _PLAIN, _QUOTED = "plain", "quoted"
@@ -88,6 +94,21 @@ class YamlProblem(Exception):
         self.code, self.message, self.line, self.column, self.hint = code, message, line, column, hint
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Without the garbage collector, which would look again and again at values that all stay.
+
+    With it, most of the time that a large document takes would be its.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 class _Composer(CParser):
     """libyaml's parser and composer; scalars only say whether they were plain."""
 
@@ -102,6 +123,7 @@ class _Composer(CParser):
         return _PLAIN if kind is not ScalarNode or implicit[0] else _QUOTED
 
 
+@collector_paused()
 def compose(text: str) -> Node:
     """Parse one YAML document into libyaml's nodes.
 
@@ -122,7 +144,8 @@ def compose(text: str) -> Node:
         raise YamlProblem("yaml-syntax", f"not valid YAML: {error.reason}", line, column) from None
     if node is None:
         raise YamlProblem("empty-document", "the document is empty", 1, 1)
-    _check_aliases(node)
+    if _ANCHOR.search(text):
+        _check_aliases(node)
     return node
 
 
@@ -181,7 +204,7 @@ def _check_aliases(root: Node) -> None:
 
 def deeper_than(value: Any, limit: int) -> bool:
     """Whether a value without cycles is nested deeper than a limit."""
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(limit + 1):
         level = [
             child
@@ -198,6 +221,7 @@ def _problem(code: str, message: str, node: Node, hint: str = "") -> YamlProblem
     return YamlProblem(code, message, node.start_mark.line + 1, node.start_mark.column + 1, hint)
 
 
+@collector_paused()
 def construct(node: Node, duplicates: list[tuple[str, Node]]) -> Any:
     """The value of a node: dict, list, str, int, Decimal, bool or None.
 
@@ -206,27 +230,29 @@ def construct(node: Node, duplicates: list[tuple[str, Node]]) -> Any:
     """
     built: dict[int, Any] = {}
 
-    def build(node: Node) -> Any:
+    def build(node: Node, depth: int) -> Any:
         if isinstance(node, ScalarNode):
             return _scalar(node)
         known = built.get(id(node))
         if known is not None:
             return known
         _tag(node)
+        if depth > MAX_DEPTH:
+            raise _problem("too-deep", _TOO_DEEP, node)
         if isinstance(node, SequenceNode):
-            result: Any = [build(item) for item in node.value]
+            result: Any = [build(item, depth + 1) for item in node.value]
         else:
             result = {}
             for key_node, value_node in node.value:
                 key = _key(key_node)
                 if key in result:
                     duplicates.append((key, key_node))
-                result[key] = build(value_node)
+                result[key] = build(value_node, depth + 1)
         built[id(node)] = result
         return result
 
     try:
-        return build(node)
+        return build(node, 1)
     except RecursionError:
         raise _problem("too-deep", _TOO_DEEP, node) from None
 

@@ -69,7 +69,7 @@ class _Lazy:
         return self._object((), spans) if "openapi" in spans else None
 
     def _object(self, pointer: tuple[str, ...], spans: dict[str, Span]) -> LazyObject:
-        return LazyObject(spans, partial(self._member, pointer))
+        return LazyObject(self._data, spans, partial(self._member, pointer))
 
     def _member(self, pointer: tuple[str, ...], key: str, span: Span) -> Any:
         try:

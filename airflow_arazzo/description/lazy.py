@@ -39,13 +39,19 @@ class LazyObject(dict[str, Any]):
 
     It is for reading only: what changes documents makes a copy first.
 
-    :param spans: where the value of each key is written.
+    :param data: the document.
+    :param spans: where in it the value of each key is written.
     :param read: makes the value of a key from its place.
     """
 
-    def __init__(self, spans: Mapping[str, Span], read: Callable[[str, Span], Any]) -> None:
+    def __init__(self, data: bytes, spans: Mapping[str, Span], read: Callable[[str, Span], Any]) -> None:
         super().__init__({key: _Unread(span) for key, span in spans.items()})
-        self._read = read
+        self._data, self._read = data, read
+
+    def unread(self, key: str) -> bytes | None:
+        """The JSON text of a value that nobody has asked for yet; None for others."""
+        value = super().__getitem__(key)
+        return self._data[slice(*value.span)] if isinstance(value, _Unread) else None
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+import msgspec
 
 from airflow_arazzo.description.documents import Document, Location
+from airflow_arazzo.description.lazy import LazyObject
 from airflow_arazzo.description.references import BrokenReference, resolve
 from airflow_arazzo.description.schemas import SchemaFacts
 from airflow_arazzo.description.sources import Library
@@ -114,13 +118,24 @@ class OpenApi:
         return tuple(self._keys())
 
     def _keys(self) -> Iterator[OperationKey]:
+        for path in self._paths:
+            yield from self.keys_at(path)
+
+    @cached_property
+    def _paths(self) -> dict[str, Any]:
+        """The Paths Object; empty when there is none."""
         paths = self.document.root.get("paths")
-        for path, written in paths.members() if paths else ():
-            try:
-                item = resolve(written, self.library)
-            except BrokenReference:
-                continue
-            yield from _operations_of(path, item)
+        return paths.value if paths and isinstance(paths.value, dict) else {}
+
+    def keys_at(self, path: str) -> Iterator[OperationKey]:
+        """Every operation of a path template, unread; none where its reference leads nowhere."""
+        if path not in self._paths:
+            return
+        try:
+            item = resolve(self.document.root / "paths" / path, self.library)
+        except BrokenReference:
+            return
+        yield from _operations_of(path, item)
 
     @cached_property
     def webhooks(self) -> frozenset[str]:
@@ -132,19 +147,27 @@ class OpenApi:
         return frozenset(str(key.at.value.get("operationId")) for key in found)
 
     @cached_property
-    def by_id(self) -> dict[str, list[OperationKey]]:
+    def by_id(self) -> Mapping[str, list[OperationKey]]:
         """Operations by operationId."""
-        found: dict[str, list[OperationKey]] = {}
-        for key in self.keys:
-            operation_id = key.at.value.get("operationId")
-            if isinstance(operation_id, str):
-                found.setdefault(operation_id, []).append(key)
-        return found
+        paths: dict[str, dict[str, None]] = {}
+        for path in self._paths:
+            for operation_id in self._ids_at(path):
+                paths.setdefault(operation_id, {})[path] = None
+        return _ById(self, paths)
+
+    def _ids_at(self, path: str) -> Sequence[str]:
+        """The operationIds of a path."""
+        paths = self._paths
+        quick = _quick_ids(paths.unread(path)) if isinstance(paths, LazyObject) else None
+        if quick is not None:
+            return quick
+        found = [key.at.value.get("operationId") for key in self.keys_at(path)]
+        return [operation_id for operation_id in found if isinstance(operation_id, str)]
 
     def at_path(self, path: str, method: str) -> OperationKey | None:
         """The operation of a path template and method, exactly."""
         wanted = method.upper()
-        return next((key for key in self.keys if key.path == path and key.method == wanted), None)
+        return next((key for key in self.keys_at(path) if key.method == wanted), None)
 
     def operation(self, key: OperationKey) -> ApiOperation:
         """An operation with all that applies to it."""
@@ -195,6 +218,52 @@ def _operations_of(path: str, item: Location) -> Iterator[OperationKey]:
     for method, operation in further.members() if further else ():
         if isinstance(operation.value, dict):
             yield OperationKey(path, method, operation, item)
+
+
+class _ById(Mapping[str, list[OperationKey]]):
+    """Operations by id, looked at when they are asked for.
+
+    :param paths: the path templates that have an operation of the id.
+    """
+
+    def __init__(self, api: OpenApi, paths: dict[str, dict[str, None]]) -> None:
+        self._api, self._paths = api, paths
+
+    def __getitem__(self, operation_id: str) -> list[OperationKey]:
+        keys = (key for path in self._paths[operation_id] for key in self._api.keys_at(path))
+        return [key for key in keys if key.at.value.get("operationId") == operation_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+class _Head(msgspec.Struct):
+    """What tells one operation from another."""
+
+    operationId: str = ""  # noqa: N815
+
+
+_REFERENCE = ("reference", str, msgspec.field(name="$ref", default=""))
+_FURTHER = ("additionalOperations", msgspec.Raw, msgspec.Raw())
+_Item = msgspec.defstruct(
+    "_Item", [*[(method, _Head | None, None) for method in METHODS], _REFERENCE, _FURTHER]
+)
+_ITEMS = msgspec.json.Decoder(_Item)
+
+
+def _quick_ids(item: bytes | None) -> Sequence[str] | None:
+    """The operationIds of a Path Item Object as JSON; None for one that needs a closer look."""
+    try:
+        found: Any = _ITEMS.decode(item or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if found.reference or bytes(found.additionalOperations):
+        return None
+    heads = [getattr(found, method) for method in METHODS]
+    return [head.operationId for head in heads if head and head.operationId]
 
 
 class _OperationReader:

@@ -25,6 +25,7 @@ from airflow_arazzo.description.diagnostics import (
 from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.probes import read_probes
 from airflow_arazzo.description.sources import Library
+from airflow_arazzo.description.yaml import collector_paused
 from airflow_arazzo.expression.model import Expression, Template
 from airflow_arazzo.plan import analysis
 from airflow_arazzo.plan.codec import encode_plan
@@ -112,6 +113,7 @@ def compile_document(path: Path, options: Options | None = None) -> Compilation:
     return Compilation(plans, diagnostics, library.dependencies())
 
 
+@collector_paused()
 def compile_workflow(
     path: Path, workflow_id: str = "", options: Options | None = None
 ) -> tuple[Plan, dict[str, str]]:

@@ -16,6 +16,8 @@ from airflow_arazzo.description import contents
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.description.documents import Document, parse_document
 from airflow_arazzo.description.lazy import Irregular, LazyObject, members
+from airflow_arazzo.description.openapi import OpenApi
+from airflow_arazzo.description.sources import Library
 
 _PATH = Path("api.json")
 _PADDING = "x" * contents.LARGE
@@ -69,6 +71,36 @@ def test_it_has_the_values_of_the_same_file_read_at_once(
     assert json.dumps(lazy, default=str) == json.dumps(at_once, default=str)
     assert {**lazy} == at_once
     assert list(lazy.items()) == list(at_once.items())
+
+
+_OPERATION = st.fixed_dictionaries({}, optional={"operationId": st.sampled_from("abc") | _ANY, "x": _ANY})
+_ITEM = st.fixed_dictionaries(
+    {},
+    optional={
+        "get": _OPERATION | st.none() | st.just(5),
+        "post": _OPERATION,
+        "summary": _ANY,
+        "$ref": st.sampled_from(["#/components/pathItems/other", "#/nowhere"]),
+        "additionalOperations": st.dictionaries(st.sampled_from(["COPY", "MOVE"]), _OPERATION),
+    },
+)
+
+
+@given(st.dictionaries(st.sampled_from(["/a", "/b", "/c"]), _ITEM | _ANY))
+def test_operations_are_found_as_in_the_same_file_read_at_once(paths: dict[str, Any]) -> None:
+    other = {"get": {"operationId": "other"}, "post": {"operationId": "a"}}
+    description = {"openapi": "3.1.0", "paths": paths, "components": {"pathItems": {"other": other}}}
+    data = json.dumps(description).encode()
+
+    def found() -> dict[str, list[tuple[str, str]]]:
+        api = OpenApi(parse_document(data, _PATH, "api.json"), Library(_PATH))
+        assert len(api.by_id) == len(list(api.by_id))
+        return {name: [(key.path, key.method) for key in keys] for name, keys in api.by_id.items()}
+
+    at_once = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contents, "LARGE", 0)
+        assert found() == at_once
 
 
 def test_only_what_is_asked_for_is_made() -> None:

@@ -25,6 +25,10 @@ five seconds; a request that meets such a closing is lost with an unknown outcom
 a second than a server that says for how long it keeps them."""
 
 
+_WAYS_KEPT = 256
+"""Origins that are remembered, with their proxies."""
+
+
 class Progress:
     """How far a request has come, for whoever stops waiting for it.
 
@@ -71,6 +75,7 @@ class Channel:
         self._clock = clock
         self._idle: dict[tuple[Any, ...], deque[Http1]] = {}
         self._open: set[Http1] = set()
+        self._ways: dict[tuple[str, int], tuple[Origin, str, tuple[Any, ...], Connection]] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -106,9 +111,8 @@ class Channel:
     ) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
         """One request and its whole response."""
         base, target = _split(wire.url)
-        where, proxy = origin(base), proxy_of(base, connection)
+        where, proxy, key = self._way(base, connection)
         head = _head(wire, where, target, proxy)
-        key = (*channel_of(connection), base, proxy)
         http = self._kept(key) or await self._dialled(where, proxy, connection)
         if not http.is_usable():
             self._drop(http)
@@ -124,6 +128,17 @@ class Channel:
                 self._drop(http)
         headers = tuple([(_decoded(name), _decoded(value)) for name, value in answer.headers])
         return answer.status, headers, answer.body
+
+    def _way(self, base: str, connection: Connection) -> tuple[Origin, str, tuple[Any, ...]]:
+        """The origin of a URL, the proxy to it, and what decides which kept connections may serve it."""
+        asked = (base, id(connection))
+        if asked not in self._ways:
+            if len(self._ways) >= _WAYS_KEPT:
+                self._ways.clear()
+            where, proxy = origin(base), proxy_of(base, connection)
+            # With what the key names, which therefore stays what it is.
+            self._ways[asked] = (where, proxy, (*channel_of(connection), base, proxy), connection)
+        return self._ways[asked][:3]
 
     def _keep(self, key: tuple[Any, ...], http: Http1) -> None:
         """Keep a connection for the next request, no longer than its server says."""

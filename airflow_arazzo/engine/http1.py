@@ -50,6 +50,7 @@ class Http1(asyncio.Protocol):
         self._reader = Reader()
         self._waiting: asyncio.Future[None] | None = None
         self._usable = True
+        self._poll: select.poll | None = None
 
     # --- for asyncio -----------------------------------------------------------------------------
 
@@ -112,12 +113,12 @@ class Http1(asyncio.Protocol):
         """Whether nothing has come since the last response, not even the end: asks the socket, since the
         event loop may not have looked for a while. What has come would be taken for the next response.
         """
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        if descriptor < 0:
+        if self._transport.is_closing():  # its descriptor may be another connection's by now
             return False
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return not poll.poll(0)
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._poll.poll(0)
 
     async def exchange(self, method: str, head: bytes, body: bytes | None, limit: int) -> Answer:
         """Send a request and read its whole response; without one the connection ends.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from airflow_arazzo.engine.messages import RequestError
@@ -19,6 +20,7 @@ JSON_LINES = frozenset(
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
+@lru_cache(maxsize=256)
 def parameter(content_type: str, name: str) -> str:
     """A parameter of a media type, such as its ``charset``, or empty (RFC 9110, section 8.3.1)."""
     pattern = rf';\s*{re.escape(name)}\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))'

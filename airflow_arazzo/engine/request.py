@@ -68,17 +68,7 @@ def build_request(
         if not _is_dropped(parameter)
         and (value := _parameter_value(parameter, scope, absent_text)) is not ABSENT
     ]
-    target = write_path(call.path, _of_place(values, "path"))
-    query = write_query(_of_place(values, "query", "querystring"))
-    if query:
-        target += ("&" if "?" in target else "?") + query
-    headers = [
-        (parameter.name, write_header(value, parameter)) for parameter, value in _of_place(values, "header")
-    ]
-    if cookies := write_cookies(_of_place(values, "cookie")):
-        headers.append(("Cookie", cookies))
-    if not any(name.lower() == "accept" for name, _ in headers):
-        headers.insert(0, ("Accept", call.accept))
+    target, headers = _written(call, values)
     payload, data = ABSENT, None
     if call.body is not None:
         payload, content_type, data = _body(call.body, scope, absent_text)
@@ -99,21 +89,39 @@ def build_request(
     )
 
 
+def _written(call: OperationCall, values: list[tuple[Parameter, Any]]) -> tuple[str, list[tuple[str, str]]]:
+    """The target and the headers that parameters make."""
+    places: dict[str, list[tuple[Parameter, Any]]] = {}
+    for pair in values:
+        place = pair[0].place
+        places.setdefault("query" if place == "querystring" else place, []).append(pair)
+    target = write_path(call.path, places.get("path", ()))
+    if "query" in places and (query := write_query(places["query"])):
+        target += ("&" if "?" in target else "?") + query
+    headers = [(named.name, write_header(value, named)) for named, value in places.get("header", ())]
+    if "cookie" in places and (cookies := write_cookies(places["cookie"])):
+        headers.append(("Cookie", cookies))
+    if not any(name.lower() == "accept" for name, _ in headers):
+        headers.insert(0, ("Accept", call.accept))
+    return target, headers
+
+
 def _credentials(call: OperationCall, values: list[tuple[Parameter, Any]]) -> tuple[str, ...]:
     """Schemes that the connection has to serve: those of the step, and of parameters left to it."""
+    asked = [part for part in call.parameters if part.credential]
+    if not asked:
+        return call.credentials
     given = {id(parameter) for parameter, _ in values}
-    asked = [part.credential for part in call.parameters if part.credential and id(part) not in given]
-    return tuple(dict.fromkeys((*call.credentials, *asked)))
+    left = [part.credential for part in asked if id(part) not in given]
+    return tuple(dict.fromkeys((*call.credentials, *left)))
 
 
 def _is_dropped(parameter: Parameter) -> bool:
     """Whether a parameter is ours to send: a media type is the body's, framing is the transport's."""
+    if parameter.place != "header":
+        return False
     name = parameter.name.lower()
-    return parameter.place == "header" and (name == "content-type" or name in TRANSPORT_HEADERS)
-
-
-def _of_place(values: Iterable[tuple[Parameter, Any]], *places: str) -> list[tuple[Parameter, Any]]:
-    return [(parameter, value) for parameter, value in values if parameter.place in places]
+    return name == "content-type" or name in TRANSPORT_HEADERS
 
 
 def _parameter_value(parameter: Parameter, scope: Scope, absent_text: AbsentText) -> Any:

@@ -32,6 +32,7 @@ from airflow_arazzo.plan.model import Parameter
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _TRIPLET = re.compile(r"(%[0-9A-Fa-f]{2})")
 _PRINTABLE = re.compile(r"[\t -~]*")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH_LITERAL = "/?:@!$&'()*+,;="
 _PATH_RESERVED = ":@!$&'()*+,;="
@@ -184,6 +185,8 @@ def percent_encode(text: str, keep: str = "") -> str:
 
     :raises RequestError: for text with unpaired surrogates, which no server could read.
     """
+    if _UNRESERVED.fullmatch(text):  # as most ids are
+        return text
     try:
         return quote(text, safe=keep)
     except UnicodeEncodeError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import quote, unquote_plus, urlsplit
 
 import msgspec
@@ -135,11 +136,16 @@ def _completed(
     elif method not in _NO_LENGTH:
         headers.append(("Content-Length", "0"))
     for name, value in headers:
-        if not _TOKEN.fullmatch(name):
+        if not _is_name(name):
             raise NotSent(f"'{name}' is not a name that a header can have")
-        if not _PRINTABLE.fullmatch(value):
+        if not (value.isascii() and value.isprintable()) and not _PRINTABLE.fullmatch(value):
             raise NotSent(f"the value of header '{name}' contains a line break or is not printable ASCII")
     return tuple(headers)
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None
 
 
 def base_url(servers: Sequence[Server], source: Source, connection: Connection) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=256)
 def essence(content_type: str) -> str:
     """A media type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()

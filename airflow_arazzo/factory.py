@@ -13,7 +13,7 @@ from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.ledger.declare import operation_names
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, broken, load, options_of
 from airflow_arazzo.operators.graph import task_names
-from airflow_arazzo.plan.compiler import workflow_ids
+from airflow_arazzo.plan.cache import load_ids
 from airflow_arazzo.tasks import UnknownName
 
 
@@ -104,6 +104,6 @@ def _ids(path: Path, caller: str, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
     sources, source_path = kwargs.get("sources"), kwargs.get("source_path", ())
     overlays = beside(caller, kwargs.get("overlays", ()))
     try:
-        return workflow_ids(path, options_of(path, sources, source_path, False, overlays))
+        return load_ids(path, options_of(path, sources, source_path, False, overlays))
     except DocumentError as error:
         raise broken(path, error) from None

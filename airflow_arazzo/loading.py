@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.plan.cache import load_plan
-from airflow_arazzo.plan.compiler import Options
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.plan.options import Options
 
 PathLike = str | Path
 

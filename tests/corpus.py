@@ -22,7 +22,8 @@ from typing import Any
 
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Severity
 from airflow_arazzo.plan.cache import load_plan
-from airflow_arazzo.plan.compiler import Options, compile_document
+from airflow_arazzo.plan.compiler import compile_document
+from airflow_arazzo.plan.options import Options
 
 WARM_LIMIT = 2.0
 """Seconds that all plans of one document may take from the cache."""

@@ -21,7 +21,7 @@ from airflow_arazzo.cli.report import Report
 from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.run import RunResult
 from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
-from airflow_arazzo.plan.compiler import Options
+from airflow_arazzo.plan.options import Options
 
 CHILD = "airflow_arazzo.cli.airflow_child"
 """Module of the child process."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_arazzo.cli.output import BadArgument
-from airflow_arazzo.plan.compiler import Options
+from airflow_arazzo.plan.options import Options
 
 SOURCE_PATH = "ARAZZO_SOURCE_PATH"
 """Environment variable: folders that are searched for sources, separated as in ``PATH``."""

@@ -16,7 +16,8 @@ from airflow_arazzo.cli.output import EXIT_BAD_DOCUMENT, EXIT_OK, BadArgument, l
 from airflow_arazzo.cli.sarif import sarif
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError, Severity
 from airflow_arazzo.description.documents import read_document
-from airflow_arazzo.plan.compiler import Options, compile_document, overlays_for
+from airflow_arazzo.plan.compiler import compile_document, overlays_for
+from airflow_arazzo.plan.options import Options
 
 SUFFIXES = (".yaml", ".yml", ".json")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_arazzo.cli.connections import connection_id
-from airflow_arazzo.plan.compiler import Options
 from airflow_arazzo.plan.model import OperationCall, Plan
+from airflow_arazzo.plan.options import Options
 from airflow_arazzo.plan.outline import one_line, repetition
 
 LONGEST = 110

@@ -29,8 +29,9 @@ from airflow_arazzo.description.vendored import (
     place_of,
     without_fragment,
 )
-from airflow_arazzo.plan.compiler import Options, compile_document
+from airflow_arazzo.plan.compiler import compile_document
 from airflow_arazzo.plan.model import OperationCall
+from airflow_arazzo.plan.options import Options
 
 MAX_FILES = 500
 """Files that one document may lead to."""

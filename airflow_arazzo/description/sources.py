@@ -9,7 +9,6 @@ path, and in the document's parent folders.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,14 +162,3 @@ class Library:
         missed = {str(path): "" for path in self.probed if path not in self.documents}
         listed = {f"{folder}{os.sep}": listing_digest(str(folder)) for folder in self._identities}
         return read | missed | listed
-
-
-def file_digest(path: str) -> str:
-    """SHA-256 of a file in hexadecimal, of its names for a folder; empty when there is no such file."""
-    if path.endswith(os.sep):
-        return listing_digest(path)
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        return ""

@@ -10,18 +10,22 @@ from pathlib import Path
 
 import msgspec
 
-from airflow_arazzo.description.sources import file_digest
+from airflow_arazzo.description.digests import file_digest
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
-from airflow_arazzo.plan.compiler import Options, compile_workflow
 from airflow_arazzo.plan.model import FORMAT, Plan
+from airflow_arazzo.plan.options import Options
 from airflow_arazzo.version import __version__
 
 
 class _Entry(msgspec.Struct):
-    """A cached plan with what it depends on: SHA-256 by path, an empty text for files that must not exist."""
+    """What was compiled, with what it depends on: SHA-256 by path, an empty text for what must not exist."""
 
     dependencies: dict[str, str]
-    plan: msgspec.Raw
+    content: msgspec.Raw
+
+    def is_current(self) -> bool:
+        """Whether nothing that it came from has changed."""
+        return all(file_digest(name) == digest for name, digest in self.dependencies.items())
 
 
 def default_folder() -> Path:
@@ -46,14 +50,41 @@ def load_plan(
     path = (folder or default_folder()) / _file_name(document, workflow_id, options)
     cached = _read(path)
     if cached is not None:
-        return cached
+        with contextlib.suppress(ValueError):
+            plan = decode_plan(bytes(cached))
+            if plan.format == FORMAT:
+                return plan
+    # Most processes find what they need; those that do not have a second for the compiler.
+    from airflow_arazzo.plan.compiler import compile_workflow
+
     plan, dependencies = compile_workflow(document, workflow_id, options)
-    _write(path, plan, dependencies)
+    _write(path, encode_plan(plan), dependencies)
     return plan
 
 
-def _file_name(document: Path, workflow_id: str, options: Options) -> str:
-    """One file for each way of compiling a workflow, so that an edit replaces its predecessor."""
+def load_ids(document: Path, options: Options | None = None, folder: Path | None = None) -> tuple[str, ...]:
+    """Ids of a document's workflows, from the cache as :func:`load_plan` takes plans from it.
+
+    :raises DocumentError: when the document cannot be read.
+    """
+    options = options or Options()
+    path = (folder or default_folder()) / _file_name(document, None, options)
+    cached = _read(path)
+    if cached is not None:
+        with contextlib.suppress(ValueError):
+            return msgspec.json.decode(cached, type=tuple[str, ...])
+    from airflow_arazzo.plan.compiler import workflow_ids
+
+    ids, dependencies = workflow_ids(document, options)
+    _write(path, msgspec.json.encode(ids), dependencies)
+    return ids
+
+
+def _file_name(document: Path, workflow_id: str | None, options: Options) -> str:
+    """One file for each way of compiling a workflow, so that an edit replaces its predecessor.
+
+    :param workflow_id: None for the list of a document's workflows.
+    """
     sources = sorted((name, os.path.abspath(path)) for name, path in options.sources.items())
     source_path = [os.path.abspath(folder) for folder in options.source_path]
     asked = (
@@ -70,21 +101,18 @@ def _file_name(document: Path, workflow_id: str, options: Options) -> str:
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest() + ".json"
 
 
-def _read(path: Path) -> Plan | None:
-    """A cached plan that is still good. A damaged entry counts as none."""
+def _read(path: Path) -> msgspec.Raw | None:
+    """What was compiled, if it is still good. A damaged entry counts as none."""
     try:
         entry = msgspec.json.decode(path.read_bytes(), type=_Entry)
-        if any(file_digest(name) != digest for name, digest in entry.dependencies.items()):
-            return None
-        plan = decode_plan(bytes(entry.plan))
     except (OSError, ValueError):
         return None
-    return plan if plan.format == FORMAT else None
+    return entry.content if entry.is_current() else None
 
 
-def _write(path: Path, plan: Plan, dependencies: dict[str, str]) -> None:
-    """Write an entry in one piece. Where the folder cannot be written to, plans are compiled each time."""
-    data = msgspec.json.encode(_Entry(dependencies, msgspec.Raw(encode_plan(plan))))
+def _write(path: Path, content: bytes, dependencies: dict[str, str]) -> None:
+    """Write an entry in one piece. Where the folder cannot be written to, it is made anew each time."""
+    data = msgspec.json.encode(_Entry(dependencies, msgspec.Raw(content)))
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from airflow_arazzo.description.diagnostics import (
     has_errors,
     sorted_diagnostics,
 )
+from airflow_arazzo.description.digests import file_digest
 from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.probes import read_probes
 from airflow_arazzo.description.sources import Library
@@ -35,6 +36,7 @@ from airflow_arazzo.plan.flow import find_recursion
 from airflow_arazzo.plan.inputs import InputSchema
 from airflow_arazzo.plan.model import Description, Plan, Source, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.operations import Target
+from airflow_arazzo.plan.options import Options
 from airflow_arazzo.plan.overlays import apply_overlays
 from airflow_arazzo.plan.probes import Probes
 from airflow_arazzo.plan.secrets import (
@@ -49,24 +51,6 @@ from airflow_arazzo.plan.workflow import StepCompiler, Surroundings
 
 MAX_CALLS = 32
 """How many workflows may call one another in a row."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How sources are found, and what is tolerated.
-
-    :param sources: files by source name; they win over everything else.
-    :param source_path: folders that are searched for sources by file name.
-    :param strict: whether warnings are errors.
-    :param overlays: Overlay files that change documents before they are read.
-    :param probes: lookups by step, as :func:`~airflow_arazzo.description.probes.read_probes` reads them.
-    """
-
-    sources: Mapping[str, Path] = field(default_factory=dict)
-    source_path: Sequence[Path] = ()
-    strict: bool = False
-    overlays: Sequence[Path] = ()
-    probes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,31 +107,69 @@ def compile_workflow(
     :raises DocumentError: with everything that is wrong with the document as far as it was looked at.
     """
     options = options or Options()
-    library = Library(path, options.sources, options.source_path)
-    report = Report()
-    arazzo = _read(library, options, report)
-    if arazzo is None:
-        raise DocumentError(report.diagnostics)
-    workflow = _chosen(arazzo, workflow_id)
-    compiler = _Compiler(arazzo, library, options.probes)
-    plan = compiler.plan(workflow, report.diagnostics)
-    diagnostics = [*report.diagnostics, *compiler.report.diagnostics]
+    opened = _opened(path, options)
+    workflow = _chosen(opened.arazzo, workflow_id)
+    compiler = _Compiler(opened.arazzo, opened.library, options.probes)
+    plan = compiler.plan(workflow, opened.diagnostics)
+    diagnostics = [*opened.diagnostics, *compiler.report.diagnostics]
     if options.strict:
         diagnostics = _strict(diagnostics)
     if has_errors(diagnostics):
         raise DocumentError(diagnostics)
-    return plan, library.dependencies()
+    return plan, opened.library.dependencies()
 
 
-def workflow_ids(path: Path, options: Options | None = None) -> tuple[str, ...]:
+def workflow_ids(path: Path, options: Options | None = None) -> tuple[tuple[str, ...], dict[str, str]]:
     """Ids of a document's workflows.
 
+    :return: the ids, and the files they depend on as in :class:`Compilation`.
     :raises DocumentError: when the document cannot be read, or an overlay cannot be applied.
     """
-    options = options or Options()
-    library = Library(path, options.sources, options.source_path)
-    arazzo = _read(library, options, Report())
-    return tuple(workflow.id for workflow in arazzo.workflows) if arazzo else ()
+    opened = _opened(path, options or Options())
+    return tuple(workflow.id for workflow in opened.arazzo.workflows), opened.library.dependencies()
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A document that was read, with the sources that its workflows have needed so far.
+
+    :param asked: the document and how it was to be read.
+    :param diagnostics: what was found in its shape.
+    """
+
+    asked: tuple[object, ...]
+    library: Library
+    arazzo: ArazzoDocument
+    diagnostics: list[Diagnostic]
+
+    def is_current(self) -> bool:
+        """Whether no file has changed since."""
+        known = self.library.dependencies()
+        return all(file_digest(name) == digest for name, digest in known.items())
+
+
+_last: list[_Opened] = []
+"""The document that was opened last. A DAG file asks for all workflows of a document, one after the other."""
+
+
+def _opened(path: Path, options: Options) -> _Opened:
+    """A document, read again only when it is another one, or has changed.
+
+    :raises DocumentError: when it cannot be read, or an overlay cannot be applied.
+    """
+    sources = sorted((name, os.path.abspath(file)) for name, file in options.sources.items())
+    folders = [os.path.abspath(folder) for folder in options.source_path]
+    overlays = [os.path.abspath(file) for file in options.overlays]
+    asked = (os.path.abspath(path), repr((sources, folders, overlays)))
+    if _last and _last[0].asked == asked and _last[0].is_current():
+        return _last[0]
+    _last.clear()
+    library, report = Library(path, options.sources, options.source_path), Report()
+    arazzo = _read(library, options, report)
+    if arazzo is None:
+        raise DocumentError(report.diagnostics)
+    _last.append(_Opened(asked, library, arazzo, report.diagnostics))
+    return _last[0]
 
 
 def overlays_for(path: Path, options: Options) -> list[Path]:

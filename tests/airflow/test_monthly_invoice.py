@@ -124,7 +124,8 @@ def test_the_trigger_of_the_readme(dag: Any) -> None:
 
 
 def test_the_overlay_of_the_readme(tmp_path: Path) -> None:
-    from airflow_arazzo.plan.compiler import Options, compile_workflow
+    from airflow_arazzo.plan.compiler import compile_workflow
+    from airflow_arazzo.plan.options import Options
 
     (text,) = re.findall(r"```yaml\n(overlay: .*?)```", README.read_text(), re.DOTALL)
     (tmp_path / "o.yml").write_text(text.replace("../arazzo", str(ROOT / "specs" / "arazzo")))

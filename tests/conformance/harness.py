@@ -14,8 +14,9 @@ from airflow_arazzo.engine.inputs import prepare_inputs
 from airflow_arazzo.engine.machine import Done, Machine, Send, Wait, begin
 from airflow_arazzo.engine.messages import Request, Response, TransportError
 from airflow_arazzo.engine.state import decode_state, encode_state
-from airflow_arazzo.plan.compiler import Options, compile_document, compile_workflow
+from airflow_arazzo.plan.compiler import compile_document, compile_workflow
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.plan.options import Options
 
 HOST = "https://api.example"
 START = 1_750_000_000.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.compiler import compile_workflow
+from airflow_arazzo.plan.options import Options
 from tests.conformance.harness import HOST, Arazzo, drive, one_step, reply
 from tests.conformance.rules import case, cases, rule
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_arazzo.plan.compiler import Options, compile_document
+from airflow_arazzo.plan.compiler import compile_document
+from airflow_arazzo.plan.options import Options
 from tests.conformance.harness import Arazzo, one_step
 from tests.conformance.tolerances import tolerance
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_arazzo.plan.compiler import Options
+from airflow_arazzo.plan.options import Options
 from tests.conformance.harness import Arazzo, one_step
 from tests.conformance.rules import case, cases, rule
 

@@ -20,7 +20,8 @@ from airflow_arazzo.cli.fetch import CannotFetch, fetch
 from airflow_arazzo.cli.main import main
 from airflow_arazzo.description.vendored import LOCK, place_of
 from airflow_arazzo.plan.cache import load_plan
-from airflow_arazzo.plan.compiler import Options, compile_document
+from airflow_arazzo.plan.compiler import compile_document
+from airflow_arazzo.plan.options import Options
 
 Captured = pytest.CaptureFixture[str]
 

@@ -18,8 +18,9 @@ from airflow_arazzo.engine.connection import BadConnection, Connection
 from airflow_arazzo.engine.messages import NotSent, Request, Response, TransportError
 from airflow_arazzo.engine.run import run_plan
 from airflow_arazzo.engine.transport import Transport
-from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import Plan, SchemeUse, SecurityScheme, Source
+from airflow_arazzo.plan.options import Options
 
 KEY = "sk_live_0123456789"
 SOURCE = Source(

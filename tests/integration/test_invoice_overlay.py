@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_arazzo.cli.main import main
-from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.compiler import compile_workflow
+from airflow_arazzo.plan.options import Options
 from sandbox.testing import RunningSandbox, running_sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -24,8 +24,9 @@ from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.model import EffectUnderWay
 from airflow_arazzo.ledger.store import Store
-from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import OperationCall, Plan, Source, Step, Workflow
+from airflow_arazzo.plan.options import Options
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT, GRACE = 3.0, 4.0

@@ -26,8 +26,9 @@ from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable, Outco
 from airflow_arazzo.ledger.probe import next_look
 from airflow_arazzo.ledger.store import Store, encode_response
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
-from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import DEFAULT_WAIT, Plan
+from airflow_arazzo.plan.options import Options
 from sandbox.testing import RunningSandbox, running_sandbox
 from tests.integration.safety import Clock, until
 

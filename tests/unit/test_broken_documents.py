@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from airflow_arazzo.description.diagnostics import Diagnostic, DocumentError
-from airflow_arazzo.plan.compiler import Compilation, Options, compile_document, compile_workflow
+from airflow_arazzo.plan.compiler import Compilation, compile_document, compile_workflow
+from airflow_arazzo.plan.options import Options
 
 FOLDER = Path(__file__).parent / "broken"
 SHARED = ("pets.yaml", "shop.yaml")

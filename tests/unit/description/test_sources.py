@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from airflow_arazzo.description import digests
+from airflow_arazzo.description.digests import file_digest
 from airflow_arazzo.description.documents import Document
 from airflow_arazzo.description.references import BrokenReference, resolve
-from airflow_arazzo.description.sources import Library, file_digest
+from airflow_arazzo.description.sources import Library
 
 URL = "https://raw.example/org/api/main/openapi/things.yaml"
 
@@ -193,3 +197,28 @@ def test_a_new_document_makes_a_search_by_uri_stale(home: Path) -> None:
     assert all(file_digest(name) == digest for name, digest in before.items())
     known(home / "cached.yaml")
     assert [name for name, digest in before.items() if file_digest(name) != digest] == [f"{home}/"]
+
+
+def test_a_file_is_read_once_while_it_stays_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1")
+    monkeypatch.setattr(digests, "_AT_REST", 0)
+    first = file_digest(str(path))
+    opened: list[object] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *given: opened.append(given) or digest(*given))
+    assert file_digest(str(path)) == first
+    assert opened == []
+    path.write_text("a: 2")
+    assert file_digest(str(path)) == hashlib.sha256(b"a: 2").hexdigest() != first
+    assert len(opened) == 1
+    path.unlink()
+    assert file_digest(str(path)) == ""
+
+
+def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    for text in ("a: 1", "a: 2", "a: 3"):
+        path.write_text(text)
+        os.utime(path, ns=(1, 1))  # a file system whose clock stands still
+        assert file_digest(str(path)) == hashlib.sha256(text.encode()).hexdigest()

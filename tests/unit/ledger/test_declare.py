@@ -11,9 +11,10 @@ import pytest
 
 from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
-from airflow_arazzo.plan.compiler import Options, compile_workflow
+from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.idempotency import REPEATABLE
 from airflow_arazzo.plan.model import Body, Idempotency, OperationCall, Plan, Source, Step, Workflow
+from airflow_arazzo.plan.options import Options
 
 SPECS = Path(__file__).resolve().parents[3] / "specs"
 KEY = Idempotency("header", "Idempotency-Key", 82800.0)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_arazzo.plan.compiler import Compilation, Options, compile_document
+from airflow_arazzo.plan.compiler import Compilation, compile_document
 from airflow_arazzo.plan.model import OperationCall, Parameter, Plan, Step
+from airflow_arazzo.plan.options import Options
 
 API = """
 openapi: 3.1.0

@@ -16,7 +16,8 @@ from airflow_arazzo.description.documents import Report
 from airflow_arazzo.description.fields import lexeme
 from airflow_arazzo.description.sources import Library
 from airflow_arazzo.plan.cache import load_plan
-from airflow_arazzo.plan.compiler import Options, compile_document, compile_workflow, workflow_ids
+from airflow_arazzo.plan.compiler import compile_document, compile_workflow, workflow_ids
+from airflow_arazzo.plan.options import Options
 from airflow_arazzo.plan.overlays import apply_overlays
 
 HEAD = "overlay: 1.0.0\ninfo: {title: T, version: 1.0.0}\n"
@@ -391,7 +392,7 @@ def test_workflows_that_an_overlay_adds_and_removes(shop: Path) -> None:
         "- {target: $.workflows, update: {workflowId: v, steps: [{stepId: s, operationId: order}]}}\n"
         "- {target: \"$.workflows[?@.workflowId == 'w']\", remove: true}\n",
     )
-    assert workflow_ids(shop / "arazzo.yaml", options) == ("v",)
+    assert workflow_ids(shop / "arazzo.yaml", options)[0] == ("v",)
     plan, dependencies = compile_workflow(shop / "arazzo.yaml", options=options)
     assert (plan.workflow, plan.root.line, plan.root.steps[0].line) == ("v", 0, 0)
     assert str(shop / "o.yaml") in dependencies

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from airflow_arazzo.description import sources
 from airflow_arazzo.description.diagnostics import DocumentError
-from airflow_arazzo.plan import cache
+from airflow_arazzo.description.documents import Document, read_document
+from airflow_arazzo.plan import cache, compiler
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
-from airflow_arazzo.plan.compiler import Options, compile_document, compile_workflow, workflow_ids
+from airflow_arazzo.plan.compiler import compile_document, compile_workflow, workflow_ids
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.plan.options import Options
 
 from .conftest import API, Project, one_step
 
@@ -94,7 +97,7 @@ def test_strict_refuses_what_is_tolerated(project: Project) -> None:
 
 def test_workflow_ids(project: Project) -> None:
     path = project.document("- {workflowId: b, steps: []}\n- {workflowId: a, steps: []}")
-    assert workflow_ids(path) == ("b", "a")
+    assert workflow_ids(path)[0] == ("b", "a")
 
 
 # The cache.
@@ -105,7 +108,7 @@ class Counting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        monkeypatch.setattr(cache, "compile_workflow", self)
+        monkeypatch.setattr(compiler, "compile_workflow", self)
 
     def __call__(self, *args: object) -> object:
         self.count += 1
@@ -161,7 +164,7 @@ def test_a_source_that_appears_nearer_is_noticed(
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b'{"dependencies": {}, "plan": {}}', b'{"dependencies": 7}', b"\xff"]
+    "damage", [b"", b"{", b'{"dependencies": {}, "content": {}}', b'{"dependencies": 7}', b"\xff"]
 )
 def test_a_damaged_entry_is_replaced(
     load: Callable[[], Plan], counting: Counting, tmp_path: Path, damage: bytes
@@ -181,7 +184,9 @@ def test_an_entry_of_another_format_is_replaced(
     load()
     (entry,) = (tmp_path / "cache").iterdir()
     entry.write_bytes(
-        entry.read_bytes().replace(b'"format":1', b'"format":0').replace(b'"plan":{', b'"plan":{"format":0,')
+        entry.read_bytes()
+        .replace(b'"format":1', b'"format":0')
+        .replace(b'"content":{', b'"content":{"format":0,')
     )
     load()
     assert counting.count == 2
@@ -242,3 +247,36 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache.default_folder() == Path("/xdg/airflow-arazzo")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache.default_folder() == Path.home() / ".cache" / "airflow-arazzo"
+
+
+def test_ids_are_kept_until_the_document_changes(project: Project, tmp_path: Path) -> None:
+    path = project.document(one_step(STEP))
+    folder = tmp_path / "cache"
+    assert cache.load_ids(path, folder=folder) == ("w",)
+    (entry,) = folder.iterdir()
+    entry.write_bytes(entry.read_bytes().replace(b'["w"]', b'["kept"]'))
+    assert cache.load_ids(path, folder=folder) == ("kept",)
+    path.write_text(path.read_text().replace("workflowId: w", "workflowId: other"))
+    assert cache.load_ids(path, folder=folder) == ("other",)
+
+
+def test_a_document_is_read_once_for_all_its_workflows(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project.document(one_step(STEP))
+    read: list[Path] = []
+
+    def reading(file: Path, name: str) -> Document:
+        read.append(file)
+        return read_document(file, name)
+
+    monkeypatch.setattr(sources, "read_document", reading)
+    first, _ = compile_workflow(path)
+    assert len(read) == len(set(read)) == 2
+    again, _ = compile_workflow(path, "w")
+    assert again == first
+    assert len(read) == 2
+    source = next(file for file in read if file != path)
+    source.write_text(source.read_text() + "\n# changed\n")
+    compile_workflow(path)
+    assert sorted(read[2:]) == sorted(read[:2])

@@ -18,7 +18,8 @@ import pytest
 from airflow_arazzo.description.diagnostics import Severity
 from airflow_arazzo.description.documents import parse_document
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
-from airflow_arazzo.plan.compiler import Options, compile_document
+from airflow_arazzo.plan.compiler import compile_document
+from airflow_arazzo.plan.options import Options
 from tests.unit.plan.test_fuzz import API, RICH
 
 SPECS = Path(__file__).parents[3] / "specs"

@@ -124,6 +124,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "forbid_private": _flag("Public addresses only", "Refuse to connect to private and local addresses."),
     "server_variables": _text("Server variables", "JSON object: values of variables in the servers' URLs."),
     "log_bodies": _flag("Bodies in logs", "Show bodies of requests and responses, less secrets, in logs."),
+    "propagate_trace": _flag("Traces", "Hand Airflow's trace on to the service (header traceparent)."),
     "client_id": _text("OAuth2 client id", "For client credentials."),
     "client_secret": _text("OAuth2 client secret", "For client credentials.", format="password"),
     "refresh_token": _text("OAuth2 refresh token", "To get access tokens with.", format="password"),

@@ -62,6 +62,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     :param forbid_private: whether to refuse addresses that are not of the public Internet.
     :param server_variables: values of variables in the description's server URLs.
     :param log_bodies: whether logs show bodies of requests and responses, less secrets.
+    :param propagate_trace: whether requests have a ``traceparent`` header while they are traced.
     """
 
     id: str = ""
@@ -89,6 +90,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     forbid_private: bool = False
     server_variables: dict[str, str] = {}
     log_bodies: bool = False
+    propagate_trace: bool = False
 
     def __repr__(self) -> str:
         return f"Connection(id={self.id!r}, base_url={self.base_url!r})"

@@ -65,6 +65,7 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     forbid_private: bool = False
     server_variables: dict[str, str] = {}
     log_bodies: bool = False
+    propagate_trace: bool = False
 
 
 def read_extra(extra: Mapping[str, Any], ignored: frozenset[str], problems: list[str]) -> Extra:
@@ -275,5 +276,6 @@ _OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "forbid_private": ("forbid_private", _flag),
     "server_variables": ("server_variables", _mapping),
     "log_bodies": ("log_bodies", _flag),
+    "propagate_trace": ("propagate_trace", _flag),
 }
 """Name of each option as it is written, the attribute that it sets, and how its value is read."""

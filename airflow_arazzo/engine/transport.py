@@ -23,9 +23,10 @@ from airflow_arazzo.engine.credentials import Credentials
 from airflow_arazzo.engine.digest import DigestSession, DigestUser, read_challenge
 from airflow_arazzo.engine.egress import next_hop
 from airflow_arazzo.engine.messages import Request, Response
+from airflow_arazzo.engine.observe import ObservedChannel, Observer
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
-from airflow_arazzo.engine.token_store import TokenStore
+from airflow_arazzo.engine.token_store import Ask, TokenStore
 from airflow_arazzo.engine.tokens import TokenError
 from airflow_arazzo.engine.wire import Wire, prepare
 from airflow_arazzo.plan.model import Source
@@ -49,6 +50,8 @@ class Transport:
     :param limit: bytes that a response body may have once decoded.
     :param clock: seconds, monotonic; for :attr:`Response.elapsed` and the life of tokens.
     :param on_secret: is told of every token that is fetched, before its first use, so that logs can mask it.
+    :param observer: is told of the requests of exchanges that are
+        :func:`~airflow_arazzo.engine.observe.watched`.
     """
 
     def __init__(
@@ -57,12 +60,18 @@ class Transport:
         limit: int = DEFAULT_LIMIT,
         clock: Callable[[], float] = time.monotonic,
         on_secret: Callable[[str], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
-        self._channel = Channel(limit, clock)
+        ask: Ask = self._ask
+        if observer is None:
+            self._channel = Channel(limit, clock)
+        else:
+            self._channel = observed = ObservedChannel(limit, clock, observer)
+            ask = observed.asking(ask)
         self._on_secret = on_secret
         self._fetched: dict[str, None] = {}
         self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
-        self._tokens = TokenStore(self._ask, clock, self._hide)
+        self._tokens = TokenStore(ask, clock, self._hide)
         self._digests: dict[tuple[Any, ...], DigestSession] = {}
         self._chosen: dict[tuple[Any, ...], tuple[Credentials, Source, Connection]] = {}
 

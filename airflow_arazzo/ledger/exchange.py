@@ -12,6 +12,7 @@ import msgspec
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response
+from airflow_arazzo.engine.observe import quietly
 from airflow_arazzo.engine.redact import CREDENTIAL_HEADERS, holds, redact
 from airflow_arazzo.engine.run import Exchange
 from airflow_arazzo.engine.scope import Exchange as Exchanged
@@ -54,6 +55,7 @@ class LedgeredExchange:
     :param scope: gives what the expressions of the step under way see; without it nothing is looked up.
     :param tell: is told, for the log, why something is sent once more, or not.
     :param pauses: seconds, see :data:`PAUSES`.
+    :param on_replay: is told of requests that are not sent since the ledger has their response.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LedgeredExchange:
         scope: Callable[[], RunScope] | None = None,
         tell: Callable[[str], None] = log.info,
         pauses: tuple[float, ...] = PAUSES,
+        on_replay: Callable[[Send], None] | None = None,
     ) -> None:
         self._send = send
         self._book = book
@@ -80,6 +83,7 @@ class LedgeredExchange:
         self._scope = scope
         self._tell = tell
         self._pauses = pauses
+        self._on_replay = on_replay
 
     async def __call__(self, command: Send) -> Response:
         """Send a request, or give the response that it had when it took effect.
@@ -104,6 +108,8 @@ class LedgeredExchange:
             self._tell(
                 f"{step.id}: it took effect before; its stored response is read again (key {key[:12]})"
             )
+            if self._on_replay is not None:
+                quietly(self._on_replay, command)
             return allowed.response
         if allowed.doubt:
             self._tell(f"{step.id}: what became of it is not known, and it may safely be sent again")

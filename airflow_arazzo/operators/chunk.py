@@ -24,6 +24,7 @@ from airflow_arazzo.engine.gates import Gate
 from airflow_arazzo.engine.journal import Failure
 from airflow_arazzo.engine.machine import Done, Machine, begin
 from airflow_arazzo.engine.messages import NotSent
+from airflow_arazzo.engine.observe import watched
 from airflow_arazzo.engine.outcomes import ended
 from airflow_arazzo.engine.redact import printable, redact
 from airflow_arazzo.engine.run import Exchange, check_credentials, secret_inputs, sender
@@ -36,6 +37,7 @@ from airflow_arazzo.ledger.model import LedgerUnavailable
 from airflow_arazzo.operators import exchange
 from airflow_arazzo.operators.effects import identity_of, open_book
 from airflow_arazzo.operators.graph import Component
+from airflow_arazzo.operators.observation import observation
 from airflow_arazzo.operators.period import NoPeriod, stated_period, with_period
 from airflow_arazzo.operators.progress import Progress
 from airflow_arazzo.operators.retry import StepFailed, may_retry, with_retries
@@ -152,8 +154,9 @@ class ArazzoChunkOperator(BaseOperator):
     async def _drive(self, context: Any, work: _Work, story: Story) -> Paused | None:
         if not work.todo:
             return None
-        async with Transport(on_secret=mask_secret) as transport:
-            send = sender(transport, self.plan, work.settings)
+        seen = work.seen
+        async with Transport(on_secret=mask_secret, observer=seen) as transport:
+            plain = sender(transport, self.plan, work.settings)
             group = None
             if self.ledger and not self.component.needs.only_safe:
                 group = GroupBook(open_book())
@@ -161,6 +164,9 @@ class ArazzoChunkOperator(BaseOperator):
             attempt = f"{context['dag_run'].run_id} {self.task_id} try {context['ti'].try_number}"
 
             def row(place: Place, machine: Machine) -> Exchange:
+                send = plain
+                if seen is not None:
+                    send = watched(plain, machine, hidden=lambda: story.hidden, on_retry=seen.retried)
                 if group is None:
                     return send
                 return GroupedExchange(
@@ -173,6 +179,7 @@ class ArazzoChunkOperator(BaseOperator):
                     secrets=lambda: (*story.hidden, *transport.secrets(), *machine.secret_values()),
                     scope=machine.scope,
                     tell=lambda text: self.log.info("row %r: %s", place.key, story.safe(text)),
+                    on_replay=seen.replayed if seen else None,
                 )
 
             batch = Batch(
@@ -233,6 +240,8 @@ class _Work:
         self.era: int = context["ti"].max_tries
         self._story = story
         self._connect()
+        self.seen = observation(context, self.settings.values())
+        self._last_try = context["ti"].try_number > self.era
         folder, manifest = frozen(context["ti"], operator.rows_task)
         index = int(operator.chunk)
         self.files = chunk_files(folder, self.component.name, index)
@@ -332,6 +341,8 @@ class _Work:
         """A row has ended here."""
         place: Place = row.key
         state = row.machine.state
+        if self.seen is not None:
+            self.seen.ended(done)
         for secret in row.machine.secret_values():
             mask_secret(secret)  # of this row alone: what all rows hide is searched for in every text
         if done.status == "failed":
@@ -370,6 +381,8 @@ class _Work:
         if self._kept:
             self.files.add(self._next_part, self._kept, after=self.after, era=self.era)
             self._next_part += 1
+            if self.seen is not None:
+                self.seen.rows(self._kept, last_try=self._last_try)
             self._kept = []
 
     def places(self) -> list[Place]:

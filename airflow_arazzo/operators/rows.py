@@ -15,6 +15,7 @@ from airflow_arazzo.engine.run import check_credentials, secret_inputs
 from airflow_arazzo.hooks.arazzo import ArazzoHook
 from airflow_arazzo.operators.exchange import from_xcom
 from airflow_arazzo.operators.inputs import given_inputs
+from airflow_arazzo.operators.observation import count_set_aside
 from airflow_arazzo.operators.period import uses_period, with_period
 from airflow_arazzo.operators.story import Story
 from airflow_arazzo.plan.model import Plan
@@ -205,6 +206,7 @@ class ArazzoRowsOperator(BaseOperator):
         )
         aside = [{"line": row.line, "key": row.key, "reason": row.reason} for row in bad.kept]
         context["ti"].xcom_push(SET_ASIDE, {"count": bad.count, "rows": aside})
+        count_set_aside(context, bad.count)
 
 
 def default_folder() -> str:

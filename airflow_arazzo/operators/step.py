@@ -42,6 +42,7 @@ from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.layout import label
+from airflow_arazzo.operators.observation import Observation, observation
 from airflow_arazzo.operators.pause import Pause
 from airflow_arazzo.operators.period import NoPeriod, Period, stated_period, uses, uses_period, with_period
 from airflow_arazzo.operators.rendered import SHOWN, origin
@@ -233,10 +234,11 @@ class ArazzoStepOperator(BaseOperator):
     async def _drive(
         self, context: Any, machine: Machine, connections: Mapping[str, Connection], story: Story
     ) -> Done | Wait:
-        async with Transport(on_secret=mask_secret) as transport:
-            send = told_sender(transport, self.plan, connections, machine, story)
+        seen = observation(context, connections.values())
+        async with Transport(on_secret=mask_secret, observer=seen) as transport:
+            send = told_sender(transport, self.plan, connections, machine, story, seen)
             if self.ledger and not self.component.needs.only_safe:
-                send = self._ledgered(context, send, connections, machine, story)
+                send = self._ledgered(context, send, connections, machine, story, seen)
                 send = noting_replays(send, connections, story)
 
             async def sleep(seconds: float) -> None:
@@ -252,6 +254,8 @@ class ArazzoStepOperator(BaseOperator):
                     machine.put_off(busy.seconds, str(busy))
         story.hide(machine.secret_values())
         story.tell(machine.events)
+        if seen is not None:
+            seen.ended(result)
         return result
 
     def _ledgered(
@@ -261,6 +265,7 @@ class ArazzoStepOperator(BaseOperator):
         connections: Mapping[str, Connection],
         machine: Machine,
         story: Story,
+        seen: Observation | None,
     ) -> LedgeredExchange:
         """The exchange with the ledger in front of it."""
         return LedgeredExchange(
@@ -273,6 +278,7 @@ class ArazzoStepOperator(BaseOperator):
             secrets=lambda: story.hidden,
             scope=machine.scope,
             tell=self.log.info,
+            on_replay=seen.replayed if seen else None,
         )
 
     def _identity(self, context: Any) -> Identity:

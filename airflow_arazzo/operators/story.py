@@ -12,12 +12,14 @@ from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.journal import Event
 from airflow_arazzo.engine.machine import Machine, Send
 from airflow_arazzo.engine.messages import Response, TransportError
+from airflow_arazzo.engine.observe import watched
 from airflow_arazzo.engine.redact import printable, redact
 from airflow_arazzo.engine.run import Exchange, sender
 from airflow_arazzo.engine.state import Frame
 from airflow_arazzo.engine.transport import Transport
 from airflow_arazzo.expression.jsonvalue import encode_json
 from airflow_arazzo.operators.exchange import SECRET
+from airflow_arazzo.operators.observation import Observation
 from airflow_arazzo.operators.rendered import LastExchange
 from airflow_arazzo.plan.media_type import essence, is_json
 from airflow_arazzo.plan.model import OperationCall, Plan, Step, Workflow
@@ -132,10 +134,17 @@ class Story:
 
 
 def told_sender(
-    transport: Transport, plan: Plan, connections: Mapping[str, Connection], machine: Machine, story: Story
+    transport: Transport,
+    plan: Plan,
+    connections: Mapping[str, Connection],
+    machine: Machine,
+    story: Story,
+    seen: Observation | None = None,
 ) -> Exchange:
     """An exchange over a transport that tells what it does."""
     send = sender(transport, plan, connections)
+    if seen is not None:
+        send = watched(send, machine, hidden=lambda: story.hidden, on_retry=seen.retried)
 
     async def exchange(command: Send) -> Response:
         story.hide(machine.secret_values())

@@ -185,6 +185,7 @@ def test_every_field_of_the_form_is_an_extra_that_is_known() -> None:
         "follow_redirects": 3,
         "forbid_private": True,
         "log_bodies": True,
+        "propagate_trace": True,
         "server_variables": '{"region": "eu"}',
         "token_url": "https://id.example/token",
         "token_origin": "https://id.example",

@@ -163,6 +163,7 @@ def test_every_option() -> None:
         "forbid_private": "true",
         "server_variables": {"region": "eu"},
         "log_bodies": "true",
+        "propagate_trace": "true",
     }
     connection = Connection.from_airflow(
         "c", conn_type="arazzo", host="h", login="me", password="pass-word", extra=extra
@@ -196,6 +197,7 @@ def test_every_option() -> None:
         forbid_private=True,
         server_variables={"region": "eu"},
         log_bodies=True,
+        propagate_trace=True,
     )
     secrets = {"pass-word", "client-secret", "hook-secret", "pw-of-a", "value-of-b", "proxypw"}
     secrets |= {"refresh-token", "secret-of-c"}

@@ -225,8 +225,14 @@ def quietly(tell: Callable[..., Any], *values: Any) -> Any:
     try:
         return tell(*values)
     except Exception as error:
-        log.warning("metrics and traces are incomplete: %s in %s", type(error).__name__, tell.__qualname__)
+        what = f"{type(error).__name__} in {tell.__qualname__}"
+        if what not in _failures:  # of thousands of rows the first is enough
+            _failures.add(what)
+            log.warning("metrics and traces are incomplete: %s", what)
         return None
+
+
+_failures: set[str] = set()
 
 
 def _may_carry(under_way: UnderWay, wire: Wire) -> bool:

@@ -361,6 +361,22 @@ def test_a_signed_redirect(workflow_dag: Any, run_dag: Any, api: ScriptedApi, sp
     assert signature not in spans.everything()
 
 
+def test_a_secret_in_a_path_is_masked(spans: Spans) -> None:
+    """A token that a step has produced: the connection knows nothing of it."""
+    from airflow_arazzo.engine.observe import UnderWay
+    from airflow_arazzo.engine.wire import Wire
+    from airflow_arazzo.operators.traces import RequestSpan
+
+    url = "https://api.example/of/token-of-a-step/x"
+    under_way = UnderWay("step", "api", "w", "a", hidden=lambda: ["token-of-a-step"])
+    span = RequestSpan(
+        spans.provider.get_tracer("airflow_arazzo"), under_way, Wire("GET", url, (), None, url), ()
+    )
+    span.failed("unknown", "timeout", f"GET {url}: there is no response")
+    assert "/of/***/x" in spans.everything()
+    assert "token-of-a-step" not in spans.everything()
+
+
 # --- over the wire -----------------------------------------------------------------------------------
 
 RUN = """

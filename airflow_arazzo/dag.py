@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from airflow.sdk import DAG, Asset
 
-from airflow_arazzo.batches import build_batch, row_options
 from airflow_arazzo.docs import workflow_doc
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.graph import components, task_names
@@ -15,6 +14,7 @@ from airflow_arazzo.operators.period import END, START, uses_period
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.params import period_params, workflow_params
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.row_options import row_options
 from airflow_arazzo.schedule import with_data_intervals
 from airflow_arazzo.tasks import (
     Declarations,
@@ -137,6 +137,9 @@ class ArazzoDag(DAG):
         self.steps: dict[str, ArazzoStepOperator] = {}
         if rows is not None:
             with self:
+                # Everything that batches need, which is a lot.
+                from airflow_arazzo.batches import build_batch
+
                 build_batch(
                     plan,
                     rows,

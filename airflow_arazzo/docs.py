@@ -11,7 +11,7 @@ from airflow_arazzo.description.diagnostics import Diagnostic, Severity
 from airflow_arazzo.expression.model import Template
 from airflow_arazzo.plan.flow import StepGraph
 from airflow_arazzo.plan.model import Action, OperationCall, Plan, Step
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 
 def workflow_doc(plan: Plan) -> str:

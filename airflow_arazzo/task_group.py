@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from airflow.sdk import Asset, BaseOperator, TaskGroup, XComArg
 
-from airflow_arazzo.batches import build_batch, row_options
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
 from airflow_arazzo.operators.graph import components, task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
+from airflow_arazzo.row_options import row_options
 from airflow_arazzo.tasks import (
     Declarations,
     UnknownName,
@@ -121,6 +121,9 @@ class ArazzoTaskGroup(TaskGroup):
         self._outputs: BaseOperator | None = None
         if rows is not None:
             with self:
+                # Everything that batches need, which is a lot.
+                from airflow_arazzo.batches import build_batch
+
                 self._outputs = build_batch(
                     plan,
                     rows,

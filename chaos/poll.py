@@ -78,9 +78,9 @@ DOCUMENT = {
 DAG = """
 from datetime import timedelta
 from airflow_arazzo import ArazzoDag
-from airflow_arazzo.operators import step
+from airflow_arazzo.operators import step_run
 
-step.SHORTEST_ABSENCE = 6.0
+step_run.SHORTEST_ABSENCE = 6.0
 ArazzoDag({document!r}, default_args={{"retry_delay": timedelta(seconds=1)}})
 """
 

@@ -28,7 +28,7 @@ from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.outcomes import ended
 from airflow_arazzo.engine.preflight import CannotRun
 from airflow_arazzo.engine.run import RunResult, check_credentials, redacted, refused_inputs
-from airflow_arazzo.operators import exchange, step
+from airflow_arazzo.operators import exchange, step_run
 from airflow_arazzo.params import plain_json
 
 
@@ -129,7 +129,7 @@ def watched_machines() -> Iterator[list[Machine]]:
             super().__init__(*args, **kwargs)
             made.append(self)
 
-    module: Any = step
+    module: Any = step_run
     original, module.Machine = module.Machine, Watched
     try:
         yield made

@@ -17,12 +17,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from airflow_arazzo.engine.gates import Gate
+from airflow_arazzo.engine.limits import CONCURRENCY
 from airflow_arazzo.engine.machine import Done, Machine, Send, Wait
 from airflow_arazzo.engine.messages import Response, TransportError
 from airflow_arazzo.engine.run import Exchange
-
-CONCURRENCY = 32
-"""Requests under way at once."""
 
 LONGEST_WAIT = 5.0
 """Seconds for which a batch waits when none of its rows has anything else to do."""

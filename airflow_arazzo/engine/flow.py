@@ -23,7 +23,7 @@ from airflow_arazzo.engine.state import Done, Finished, Frame, Helper, Purpose, 
 from airflow_arazzo.expression.criteria import criteria_hold
 from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.plan.model import Action, OperationCall, Step, WorkflowCall
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 LOOP_PAUSE = 30.0
 """Seconds between two visits of a step where the document names no delay."""

@@ -21,7 +21,7 @@ from airflow_arazzo.expression.evaluate import AbsentInText, evaluate
 from airflow_arazzo.expression.model import ABSENT, ArrayTemplate, Constant, ObjectTemplate, Template, Text
 from airflow_arazzo.plan.flow import is_linear
 from airflow_arazzo.plan.model import Body, OperationCall, Plan, WorkflowCall
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 _KNOWN = frozenset({"inputs", "self", "sourceDescriptions"})
 """Roots of expressions that have their value before anything is sent."""

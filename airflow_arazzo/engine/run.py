@@ -19,8 +19,8 @@ from airflow_arazzo.engine.preflight import CannotRun, check_requests
 from airflow_arazzo.engine.redact import redact
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.transport import Transport
-from airflow_arazzo.plan.analysis import operation_calls
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.plan.reads import operation_calls
 
 Exchange = Callable[[Send], Awaitable[Response]]
 """Sends a request; raises :class:`~airflow_arazzo.engine.messages.TransportError` when nothing comes back."""

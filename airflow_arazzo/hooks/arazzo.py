@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_arazzo.engine.connection import BadConnection, Connection
 
 
-class ArazzoHook(HttpHook):
+class ArazzoHook(BaseHook):
     """Reads connections of type ``arazzo`` and ``http``: where an API is, and who we are there.
 
-    It shares with :class:`~airflow.providers.http.hooks.http.HttpHook` what a connection means (TLS,
-    client certificates, proxies), and not how that class sends: requests go through the engine's
-    transport, and an unknown extra field is an error instead of a header.
+    It means by a connection what the HTTP provider's hook means (TLS, client certificates, proxies), and
+    is none itself: requests go through the engine's transport, an unknown extra field is an error instead
+    of a header, and no task has to load the libraries that send for that hook.
 
     :param arazzo_conn_id: the connection.
     """
@@ -29,7 +29,7 @@ class ArazzoHook(HttpHook):
     hook_name = "Arazzo"
 
     def __init__(self, arazzo_conn_id: str = default_conn_name, **kwargs: Any) -> None:
-        super().__init__(http_conn_id=arazzo_conn_id, **kwargs)
+        super().__init__(**kwargs)
         self.arazzo_conn_id = arazzo_conn_id
 
     def settings(self) -> Connection:
@@ -54,13 +54,6 @@ class ArazzoHook(HttpHook):
         for secret in checked.secret_values():
             mask_secret(secret)
         return checked
-
-    def run(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not offered: :meth:`HttpHook.run` follows redirects and has no time-out.
-
-        :raises NotImplementedError: always.
-        """
-        raise NotImplementedError("ArazzoHook does not send requests; use HttpHook for calls of your own")
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the fields, and that something listens at the host. Nothing is sent."""

@@ -13,7 +13,7 @@ import msgspec
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.plan.codec import encode_plan
-from airflow_arazzo.plan.idempotency import fits, parse
+from airflow_arazzo.plan.declaration import fits, parse
 from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Step
 
 

@@ -14,7 +14,7 @@ from airflow_arazzo.engine.scope import RunScope
 from airflow_arazzo.expression.criteria import criteria_hold
 from airflow_arazzo.expression.model import ABSENT, Criterion
 from airflow_arazzo.plan.model import Probe, Step
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 SOONEST = 15.0
 """Seconds between two lookups, at least; later ones are further apart."""

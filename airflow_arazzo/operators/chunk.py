@@ -18,10 +18,11 @@ from airflow.sdk.exceptions import (
 )
 from airflow.sdk.log import mask_secret
 
-from airflow_arazzo.engine.batch import CONCURRENCY, Batch, Paused, Row
+from airflow_arazzo.engine.batch import Batch, Paused, Row
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.gates import Gate
 from airflow_arazzo.engine.journal import Failure
+from airflow_arazzo.engine.limits import CONCURRENCY
 from airflow_arazzo.engine.machine import Done, Machine, begin
 from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.observe import watched

@@ -26,9 +26,6 @@ from airflow_arazzo.ledger.retention import keep_house
 from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.operators.period import PERIODIC, Period
 
-RUN_KEY = "run_key"
-"""What templates call the key of the run."""
-
 
 class RunKey:
     """The key of a run in templates: text that is the same for schedule, retry, clear and backfill.

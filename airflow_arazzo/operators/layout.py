@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from airflow_arazzo.plan.flow import StepGraph, falls_through, reachable_workflows
 from airflow_arazzo.plan.model import Plan, Step, Workflow, WorkflowCall
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 MOST_TASKS = 100
 """Tasks that a called workflow may become; a larger one is driven by one task."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from airflow_arazzo.expression.model import Expression
 from airflow_arazzo.operators.layout import Draft
-from airflow_arazzo.plan.analysis import action_expressions, all_expressions, operation_calls
 from airflow_arazzo.plan.flow import uncertain_dependencies
 from airflow_arazzo.plan.model import SAFE_METHODS, OperationCall, Plan, Step, Workflow, WorkflowCall
 from airflow_arazzo.plan.parallel import step_expressions
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import action_expressions, all_expressions, expressions, operation_calls
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_arazzo.engine.inputs import InvalidInputs
-from airflow_arazzo.operators.assets import tell_assets
-from airflow_arazzo.operators.exchange import NoEncryption
 from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.operators.story import Story
-from airflow_arazzo.operators.upstream import Upstream
 
 
 class ArazzoOutputsOperator(BaseOperator):
@@ -38,13 +32,9 @@ class ArazzoOutputsOperator(BaseOperator):
         :raises AirflowSkipException: when it has not ended successfully.
         :raises AirflowFailException: when a task has not said what follows.
         """
-        prefix = self.task_id[: len(self.task_id) - len(self.component.name)]
-        upstream = Upstream(context["ti"], self.component, prefix)
-        if upstream.chosen_step() is None:
-            raise AirflowSkipException("The workflow has not ended.")
-        outputs = upstream.workflow_outputs() or {}
-        tell_assets(context, self.outlets, outputs)
-        return outputs
+        from airflow_arazzo.operators.outputs_run import found_outputs
+
+        return found_outputs(self, context)
 
 
 class ArazzoConclusionOperator(ArazzoStepOperator):
@@ -60,11 +50,6 @@ class ArazzoConclusionOperator(ArazzoStepOperator):
         :return: the workflow's outputs by name, as XCom keeps them.
         :raises AirflowFailException: when one cannot be had.
         """
-        upstream = Upstream(context["ti"], self.component, self._prefix())
-        try:
-            state = self._fresh_state(context, self.plan.root.steps[0].id, upstream, {})
-        except (InvalidInputs, NoEncryption) as error:
-            raise AirflowFailException(str(error)) from None
-        outputs = self._publish_workflow_outputs(context["ti"], state, Story(self.log))
-        tell_assets(context, self.outlets, outputs)
-        return outputs
+        from airflow_arazzo.operators.outputs_run import Conclusion
+
+        return Conclusion(self, context).execute()

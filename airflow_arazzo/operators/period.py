@@ -29,6 +29,10 @@ PERIODIC = frozenset({"scheduled", "backfill"})
 _EXAMPLE = f'{{"{START}": "2026-03-01", "{END}": "2026-04-01"}}'
 
 
+RUN_KEY = "run_key"
+"""What templates call the key of the run."""
+
+
 class NoPeriod(ValueError):
     """A run has no period, or states one that cannot be read. The message says what to do."""
 

@@ -13,13 +13,7 @@ from urllib.parse import unquote_plus
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Response, TransportError
 from airflow_arazzo.engine.redact import CREDENTIAL_HEADERS, printable
-from airflow_arazzo.operators.graph import Component
 from airflow_arazzo.plan.credentials import HEADERS
-from airflow_arazzo.plan.model import OperationCall, Plan
-
-SHOWN = ("document", "documentation", "request", "response")
-"""Template fields that are none: where the step is written, the URL of its operation's documentation, and,
-when the task has ended, what it sent last and what came of it."""
 
 LONGEST_BODY = 1500
 """Characters of a body. Airflow shows no structure of a field above ``[core] max_templated_field_length``,
@@ -159,20 +153,6 @@ class LastExchange:
             return _short(safe(body.decode()), LONGEST_BODY)
         except UnicodeDecodeError:
             return f"{len(body)} bytes that are no text"
-
-
-def origin(plan: Plan, component: Component) -> tuple[str | None, str | None]:
-    """Where a component's first step is written, as ``FILE:LINE``, and the URL of its operation's
-    documentation; None for what there is not.
-    """
-    workflow = plan.workflows[component.workflow or plan.workflow]
-    step = next((each for each in workflow.steps if each.id in component.steps), None)
-    if step is None:
-        return None, None
-    line = f"{workflow.file}:{step.line}" if workflow.file and step.line else None
-    url = step.call.documentation if isinstance(step.call, OperationCall) else ""
-    # Airflow takes the field for a template.
-    return line, url if url and not any(mark in url for mark in ("{{", "{%", "{#")) else None
 
 
 def _headers(

@@ -19,7 +19,7 @@ from airflow_arazzo.operators.exchange import NoEncryption, outputs_to_xcom
 from airflow_arazzo.operators.rows import SET_ASIDE
 from airflow_arazzo.operators.standings import chunk_files, frozen
 from airflow_arazzo.plan.model import Plan
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 from airflow_arazzo.rows.files import opened
 from airflow_arazzo.rows.manifest import BrokenManifest, Manifest, read_chunk
 from airflow_arazzo.rows.states import Place, Standings, failure_text, state_of

@@ -30,10 +30,7 @@ from airflow_arazzo.rows.manifest import (
     load,
     run_folder,
 )
-from airflow_arazzo.rows.source import BadSource, plain_source, read_rows
-
-BATCH_SIZE = 500
-"""Rows of one mapped task."""
+from airflow_arazzo.rows.source import BATCH_SIZE, BadRows, BadSource, plain_source, read_rows
 
 MANIFEST = "manifest"
 """XCom key of what is frozen, and where."""
@@ -43,8 +40,6 @@ SET_ASIDE = "set_aside"
 
 MOST_KEPT = 200
 """Rows set aside whose reasons are kept; all of them are counted."""
-
-BadRows = Literal["fail", "set_aside"]
 
 
 class ArazzoRowsOperator(BaseOperator):

@@ -2,81 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
 from airflow_arazzo.description.arazzo import StepObject, WorkflowObject
 from airflow_arazzo.description.diagnostics import Severity
 from airflow_arazzo.description.documents import Location, Report, is_within
-from airflow_arazzo.expression.model import Criterion, Expression, Template
+from airflow_arazzo.expression.model import Expression, Template
 from airflow_arazzo.expression.pointer import format_pointer, parse_pointer
 from airflow_arazzo.plan.flow import StepGraph, execution_order
 from airflow_arazzo.plan.inputs import InputSchema
-from airflow_arazzo.plan.model import Action, OperationCall, Step, WorkflowCall
-from airflow_arazzo.plan.templates import expressions
-
-
-def operation_calls(step: Step) -> Iterator[OperationCall]:
-    """The operations that a step may call itself: its own, and the lookup of its probe."""
-    if isinstance(step.call, OperationCall):
-        yield step.call
-    if step.probe is not None:
-        yield step.probe.call
-
-
-def request_expressions(step: Step) -> Iterator[Expression]:
-    """Expressions evaluated before and while the step's response is judged: call, probe and criteria."""
-    for call in operation_calls(step):
-        for parameter in call.parameters:
-            yield from expressions(parameter.value)
-        if call.body:
-            yield from expressions(call.body.payload)
-            for replacement in call.body.replacements:
-                yield from expressions(replacement.value)
-    if isinstance(step.call, WorkflowCall):
-        for _, template in step.call.inputs:
-            yield from expressions(template)
-    for criterion in (*step.criteria, *_probe_criteria(step)):
-        yield from expressions(criterion)
-
-
-def _probe_criteria(step: Step) -> tuple[Criterion, ...]:
-    return step.probe.happened + step.probe.not_happened if step.probe else ()
-
-
-def criteria_expressions(step: Step) -> Iterator[Expression]:
-    """Expressions in the criteria of a step, of its probe and of its actions."""
-    for criterion in (*step.criteria, *_probe_criteria(step)):
-        yield from expressions(criterion)
-    for action in (*step.on_success, *step.on_failure):
-        for criterion in action.criteria:
-            yield from expressions(criterion)
-
-
-def result_expressions(step: Step) -> Iterator[Expression]:
-    """Expressions evaluated after the step's outputs are known: outputs and actions."""
-    for template in step.outputs.values():
-        yield from expressions(template)
-    for action in (*step.on_success, *step.on_failure):
-        yield from action_expressions(action)
-
-
-def action_expressions(action: Action) -> Iterator[Expression]:
-    """Expressions in an action: its criteria and the inputs that it hands on."""
-    for criterion in action.criteria:
-        yield from expressions(criterion)
-    for _, template in action.inputs:
-        yield from expressions(template)
-
-
-def all_expressions(steps: Sequence[Step], outputs: Mapping[str, Template]) -> Iterator[Expression]:
-    """Every expression of a workflow."""
-    for step in steps:
-        yield from request_expressions(step)
-        yield from result_expressions(step)
-    for template in outputs.values():
-        yield from expressions(template)
+from airflow_arazzo.plan.model import OperationCall, Step
+from airflow_arazzo.plan.reads import all_expressions, request_expressions, result_expressions
 
 
 def with_read_outputs(steps: Sequence[Step], outputs: Mapping[str, Template]) -> list[Step]:
@@ -171,23 +109,6 @@ def place_of(
     at = next((at for at in places if is_within(at, outer)), places[0] if places else outer)
     offset = at.value.find(expression.text) if isinstance(at.value, str) else -1
     return at, offset if offset >= 0 else None
-
-
-def call_inputs(step: Step) -> Iterator[tuple[str, tuple[tuple[str, Template], ...]]]:
-    """The workflows that a step hands values to: their keys, and the values by input."""
-    if isinstance(step.call, WorkflowCall):
-        yield step.call.workflow, step.call.inputs
-    for action in (*step.on_success, *step.on_failure):
-        if action.workflow:
-            yield action.workflow, action.inputs
-
-
-def jump_targets(steps: Sequence[Step]) -> Iterator[str]:
-    """Workflows that are jumped to without naming their inputs: they get this one's, by name."""
-    for step in steps:
-        for action in (*step.on_success, *step.on_failure):
-            if action.workflow and not action.inputs:
-                yield action.workflow
 
 
 def note_unused_inputs(

@@ -39,6 +39,7 @@ from airflow_arazzo.plan.operations import Target
 from airflow_arazzo.plan.options import Options
 from airflow_arazzo.plan.overlays import apply_overlays
 from airflow_arazzo.plan.probes import Probes
+from airflow_arazzo.plan.reads import all_expressions, jump_targets
 from airflow_arazzo.plan.secrets import (
     Draft,
     SecretOutputs,
@@ -358,7 +359,7 @@ class _Compiler:
         if len(compiled) == len(workflow.steps):
             by_id = {step.id: step for step in workflow.steps}
             analysis.check_reads(ordered, by_id, steps.outer.seen, self.report)
-            handed = {n for k in (*depends_on, *analysis.jump_targets(ordered)) for n in self.inputs[k].names}
+            handed = {n for k in (*depends_on, *jump_targets(ordered)) for n in self.inputs[k].names}
             analysis.note_unused_inputs(ordered, outputs, schema, handed, self.report)
         self.drafts[key] = Draft(workflow.id, ordered, outputs, schema, steps.flows, depends_on)
         self.written[key] = workflow
@@ -386,7 +387,7 @@ class _Compiler:
         self, scope: DocumentScope, steps: Sequence[Step], outputs: Mapping[str, Template]
     ) -> None:
         """Keep the source descriptions that expressions read, whether or not a step calls them."""
-        for expression in analysis.all_expressions(steps, outputs):
+        for expression in all_expressions(steps, outputs):
             read = scope.arazzo.source(expression.scope) if expression.root == "sourceDescriptions" else None
             if read is not None:
                 key = scope.qualified(read.name)
@@ -403,7 +404,7 @@ class _Compiler:
         """Keys of the workflows that run before: those that ``dependsOn`` names, and those that are read."""
         found = [self.key_of(*named) for at in workflow.depends_on if (named := scope.find_workflow(at))]
         called = {step.call.workflow for step in steps if isinstance(step.call, WorkflowCall)}
-        for expression in analysis.all_expressions(steps, outputs):
+        for expression in all_expressions(steps, outputs):
             other = scope.arazzo.workflow(expression.scope) if expression.root == "workflows" else None
             if other is None or other.id == workflow.id:
                 continue

@@ -11,7 +11,7 @@ from airflow_arazzo.expression.model import ArrayTemplate, Expression, ObjectTem
 from airflow_arazzo.plan.flow import StepGraph
 from airflow_arazzo.plan.model import Idempotency, OperationCall, Plan, Step, Workflow
 from airflow_arazzo.plan.outline import Repetition, Way, repetition, scheme_text, server_url, ways_on
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 _TAKEN = frozenset({"inputs", "steps", "workflows"})
 

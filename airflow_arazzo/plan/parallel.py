@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_arazzo.expression.model import Expression
-from airflow_arazzo.plan.analysis import operation_calls, request_expressions, result_expressions
 from airflow_arazzo.plan.flow import StepGraph, begun_by, reachable_workflows
 from airflow_arazzo.plan.model import Plan, Step
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions, operation_calls, request_expressions, result_expressions
 
 
 @dataclass(frozen=True)

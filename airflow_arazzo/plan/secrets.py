@@ -14,16 +14,16 @@ import msgspec
 
 from airflow_arazzo.description.documents import Report
 from airflow_arazzo.expression.model import ArrayTemplate, Constant, Expression, ObjectTemplate, Template
-from airflow_arazzo.plan.analysis import (
+from airflow_arazzo.plan.inputs import InputSchema
+from airflow_arazzo.plan.model import Action, CredentialInput, OperationCall, Step, WorkflowCall
+from airflow_arazzo.plan.reads import (
     call_inputs,
     criteria_expressions,
+    expressions,
     jump_targets,
     operation_calls,
     request_expressions,
 )
-from airflow_arazzo.plan.inputs import InputSchema
-from airflow_arazzo.plan.model import Action, CredentialInput, OperationCall, Step, WorkflowCall
-from airflow_arazzo.plan.templates import expressions
 from airflow_arazzo.plan.workflow import Flows
 
 Credentials = Mapping[str, Mapping[str, CredentialInput]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,25 +16,20 @@ from airflow_arazzo.expression.criteria import parse_criterion
 from airflow_arazzo.expression.json_text import parse_json_text
 from airflow_arazzo.expression.model import (
     ArrayTemplate,
-    Compare,
-    Condition,
     Constant,
     Criterion,
-    Either,
-    Every,
     Expression,
-    Not,
     ObjectTemplate,
     Select,
     Template,
     Text,
-    Truth,
     Typed,
 )
 from airflow_arazzo.expression.names import Names, Problem, failed, warn
 from airflow_arazzo.expression.parser import parse_expression
 from airflow_arazzo.expression.selectors import check_query, checked_version, parse_selector
 from airflow_arazzo.expression.text import parse_text
+from airflow_arazzo.plan.reads import expressions
 
 _Read = TypeVar("_Read", bound=Template | Criterion | None)
 _WHERE = {
@@ -271,39 +265,3 @@ def _folded(template: ObjectTemplate | ArrayTemplate) -> Template:
     if all(isinstance(member, Constant) for _, member in template.members):
         return Constant({name: m.value for name, m in template.members if isinstance(m, Constant)})
     return template
-
-
-def expressions(node: Template | Criterion | Condition | None) -> Iterator[Expression]:
-    """Every expression in a template, criterion or condition."""
-    match node:
-        case Expression():
-            yield node
-        case Text(parts):
-            yield from (part for part in parts if isinstance(part, Expression))
-        case Typed(template):
-            yield from expressions(template)
-        case Select(context):
-            yield context
-            yield from expressions(node.query)
-        case ObjectTemplate(members):
-            for _, member in members:
-                yield from expressions(member)
-        case ArrayTemplate(items):
-            for item in items:
-                yield from expressions(item)
-        case Criterion():
-            yield from expressions(node.context)
-            yield from expressions(node.simple)
-            yield from expressions(node.query)
-        case Compare(_, left, right):
-            yield from expressions(left)
-            yield from expressions(right)
-        case Truth(operand):
-            yield from expressions(operand)
-        case Not(operand):
-            yield from expressions(operand)
-        case Every(operands) | Either(operands):
-            for part in operands:
-                yield from expressions(part)
-        case _:
-            return

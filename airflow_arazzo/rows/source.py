@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from airflow.sdk import BaseHook, ObjectStoragePath, XComArg
@@ -15,6 +15,12 @@ from airflow.sdk import BaseHook, ObjectStoragePath, XComArg
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.rows.files import opened
+
+BATCH_SIZE = 500
+"""Rows of one mapped task."""
+
+BadRows = Literal["fail", "set_aside"]
+"""What becomes of rows that the workflow does not accept."""
 
 FETCHED = 1000
 """Rows of a query, or of a Parquet file, that are in memory at once."""

@@ -14,8 +14,8 @@ from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Response
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.expression.model import ABSENT
-from airflow_arazzo.plan.analysis import operation_calls
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.plan.reads import operation_calls
 from airflow_arazzo.testing.bodies import declared_body, difference, matches
 
 RECORDING = 1

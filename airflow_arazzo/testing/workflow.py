@@ -21,10 +21,10 @@ from airflow_arazzo.engine.run import Run, refused_inputs
 from airflow_arazzo.engine.security import authenticate
 from airflow_arazzo.engine.wire import Wire, base_url, prepare
 from airflow_arazzo.expression.model import ABSENT
-from airflow_arazzo.plan.analysis import operation_calls
 from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import OperationCall, Plan
 from airflow_arazzo.plan.options import Options
+from airflow_arazzo.plan.reads import operation_calls
 from airflow_arazzo.testing.bodies import value_of
 from airflow_arazzo.testing.exchanges import (
     Asked,

@@ -178,24 +178,24 @@ def by_airflow(dag: Any, inputs: Mapping[str, Any], script: Script, start: float
     from airflow.sdk.exceptions import AirflowFailException
 
     from airflow_arazzo.cli.dag_test import run_dag, split_inputs
-    from airflow_arazzo.operators import step
+    from airflow_arazzo.operators import step_run
 
     clock = Clock(start)
-    give_back = step.ArazzoStepOperator._give_back_slot
+    give_back = step_run.StepRun._give_back_slot
 
     slots = iter(range(MOST_SLOTS))
 
-    def give_back_and_go_on(self: Any, context: Any, machine: Any, wait: Any) -> Any:
+    def give_back_and_go_on(self: Any, machine: Any, wait: Any) -> Any:
         if next(slots, None) is None:
             raise AirflowFailException("a run that does not end")
         clock.now += wait.seconds
-        give_back(self, context, machine, msgspec.structs.replace(wait, seconds=0.0))
+        give_back(self, machine, msgspec.structs.replace(wait, seconds=0.0))
 
     with serving(script, clock) as (url, asked), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step, "time", clock)
-        patch.setattr(step, "SHORTEST_ABSENCE", 0.0)
-        patch.setattr(step, "asyncio", SimpleNamespace(run=asyncio.run, sleep=clock.sleep))
-        patch.setattr(step.ArazzoStepOperator, "_give_back_slot", give_back_and_go_on)
+        patch.setattr(step_run, "time", clock)
+        patch.setattr(step_run, "SHORTEST_ABSENCE", 0.0)
+        patch.setattr(step_run, "asyncio", SimpleNamespace(run=asyncio.run, sleep=clock.sleep))
+        patch.setattr(step_run.StepRun, "_give_back_slot", give_back_and_go_on)
         # DAG.test() waits for a second whenever nothing can run yet.
         patch.setattr("time.sleep", partial(_nap, real_time.sleep))
         connections = _connections(dag.plan, url, fields)

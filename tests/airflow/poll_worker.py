@@ -38,16 +38,16 @@ def note(**facts: Any) -> None:
 
 def patch(clock: Clock) -> None:
     """Replace the clock of the operator, and tell when a slot is taken and given back."""
-    from airflow_arazzo.operators import step
+    from airflow_arazzo.operators import step, step_run
     from airflow_arazzo.operators.story import Story
 
     operator, request = step.ArazzoStepOperator, Story.request
-    give_back, execute = operator._give_back_slot, operator.execute
+    give_back, execute = step_run.StepRun._give_back_slot, operator.execute
 
-    def give_back_and_go_on(self: Any, context: Any, machine: Any, wait: Any) -> Any:
+    def give_back_and_go_on(self: Any, machine: Any, wait: Any) -> Any:
         note(waits=wait.seconds)
         clock.wait(wait.seconds)
-        give_back(self, context, machine, msgspec.structs.replace(wait, seconds=0.0))
+        give_back(self, machine, msgspec.structs.replace(wait, seconds=0.0))
 
     def noted_execute(self: Any, context: Any) -> Any:
         begun = time.monotonic()
@@ -61,9 +61,10 @@ def patch(clock: Clock) -> None:
         note(visit=command.visit)
         request(self, command)
 
-    step.SHORTEST_ABSENCE = 0.0
-    step.time = clock  # type: ignore[assignment]
-    operator._give_back_slot, operator.execute = give_back_and_go_on, noted_execute  # type: ignore[method-assign]
+    step_run.SHORTEST_ABSENCE = 0.0
+    step_run.time = clock  # type: ignore[assignment]
+    step_run.StepRun._give_back_slot = give_back_and_go_on  # type: ignore[method-assign]
+    operator.execute = noted_execute  # type: ignore[method-assign]
     Story.request = noted_request  # type: ignore[method-assign]
 
 

@@ -97,12 +97,6 @@ def test_no_connection(monkeypatch: pytest.MonkeyPatch, database: None) -> None:
         ArazzoHook("no_such_api").settings()
 
 
-def test_run_is_not_offered(hook: Any, api: ScriptedApi) -> None:
-    with pytest.raises(NotImplementedError, match="does not send requests"):
-        hook(conn_type="arazzo", host=api.url).run("/a")
-    assert api.requests == []
-
-
 def test_test_connection(hook: Any, api: ScriptedApi) -> None:
     """Something listens or not; nothing is sent, and nothing is told of the key."""
     works, said = hook(conn_type="arazzo", host=api.url, password=KEY).test_connection()

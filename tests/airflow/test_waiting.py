@@ -44,7 +44,7 @@ def test_a_longer_wait_gives_the_slot_back(
 ) -> None:
     from airflow.sdk.exceptions import AirflowRescheduleException
 
-    import airflow_arazzo.operators.step as module
+    import airflow_arazzo.operators.step_run as module
 
     store = Store()
     with pytest.raises(AirflowRescheduleException) as slot:
@@ -173,7 +173,7 @@ def test_reschedule_in_a_run(
     workflow_dag: Any, run_dag: Any, api: ScriptedApi, database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same through Airflow's own task runner: the task is rescheduled, and has sent one request."""
-    monkeypatch.setattr("airflow_arazzo.operators.step.SHORTEST_ABSENCE", 0.0)
+    monkeypatch.setattr("airflow_arazzo.operators.step_run.SHORTEST_ABSENCE", 0.0)
     again = goto("more", "a", "$response.body#/done == false")
     dag = workflow_dag(workflow("w", {"stepId": "a", "onSuccess": [again]}), operations=["GET /a"])
     api.answer("/a", Answer(200, {"done": False}, {"Retry-After": "6"}), {"done": True})

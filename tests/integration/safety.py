@@ -23,7 +23,7 @@ from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.model import AmbiguousEffect, EffectUnderWay, OtherRequest, Outcome
 from airflow_arazzo.ledger.store import Store
-from airflow_arazzo.plan.idempotency import REPEATABLE
+from airflow_arazzo.plan.declaration import REPEATABLE
 from airflow_arazzo.plan.model import SAFE_METHODS, Idempotency, OperationCall, Plan, Source, Step, Workflow
 from sandbox.testing import RunningSandbox
 

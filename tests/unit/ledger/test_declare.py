@@ -12,7 +12,7 @@ import pytest
 from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
 from airflow_arazzo.plan.compiler import compile_workflow
-from airflow_arazzo.plan.idempotency import REPEATABLE
+from airflow_arazzo.plan.declaration import REPEATABLE
 from airflow_arazzo.plan.model import Body, Idempotency, OperationCall, Plan, Source, Step, Workflow
 from airflow_arazzo.plan.options import Options
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_arazzo.plan.idempotency import REPEATABLE
+from airflow_arazzo.plan.declaration import REPEATABLE
 from airflow_arazzo.plan.model import Idempotency
 from tests.unit.plan.conftest import Project, codes
 

@@ -1,0 +1,1 @@
+"""Contenders, each started in a process of its own: see :mod:`bench.contender`."""

@@ -82,7 +82,8 @@ class Contender:
 
 def serve(doable: Mapping[str, Callable[..., Any]]) -> None:
     """Do what is asked for until nobody asks any more. What is printed meanwhile goes to standard error."""
-    answers, sys.stdout = sys.stdout, sys.stderr
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
         asked = json.loads(line)
         try:

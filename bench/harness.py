@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from tabulate import tabulate
 
@@ -23,6 +23,9 @@ CACHE = REPOSITORY / ".bench"
 """Other projects that are measured are installed here; Git ignores it."""
 
 VERSIONS = ("airflow-arazzo", "apache-airflow", "apache-airflow-providers-http", "aiohttp", "requests")
+
+
+Name = TypeVar("Name")
 
 
 class Summary(TypedDict):
@@ -112,15 +115,15 @@ class Part:
 
 
 def in_turns(
-    contenders: Mapping[str, Callable[[], float]], rounds: int, *, warm: int = 1
-) -> dict[str, list[float]]:
+    contenders: Mapping[Name, Callable[[], float]], rounds: int, *, warm: int = 1
+) -> dict[Name, list[float]]:
     """Ask everyone for a figure, round by round, each round begun by another.
 
     :param contenders: what measures once and gives the figure, by name.
     :param warm: rounds before those that count.
     :return: the figures by name, one for each round that counts.
     """
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    taken: dict[Name, list[float]] = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(-warm, rounds):
         first = turn % len(names)

@@ -1,0 +1,90 @@
+"""``python -m bench.contenders.parser MODULE…``: a process with Airflow imported that has DAG files parsed.
+
+Like Airflow's DAG processor it forks for every file, so that each is parsed by a process which has parsed
+nothing before. The modules named are imported before that.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from bench.contender import serve
+
+
+def parse(file: str, dag_id: str = "", again: bool = False, serialize: bool = False) -> dict[str, float]:
+    """Parse a DAG file in a process of its own.
+
+    :param dag_id: parse as for a task of this DAG.
+    :param again: parse once more in that process, and count that.
+    :param serialize: make of the DAGs what goes into Airflow's database, too, as the DAG processor does.
+    :return: milliseconds, DAGs and tasks.
+    """
+
+    def work() -> dict[str, float]:
+        if again:
+            _parsed(file, dag_id, serialize)
+        return _parsed(file, dag_id, serialize)
+
+    found: dict[str, float] = _forked(work)
+    return found
+
+
+def _parsed(file: str, dag_id: str, serialize: bool) -> dict[str, float]:
+    from airflow.dag_processing.dagbag import BundleDagBag
+    from airflow.sdk.definitions._internal.dag_parsing_context import (
+        _airflow_parsing_context_manager as parsing_for,
+    )
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    began = time.perf_counter()
+    with parsing_for(dag_id=dag_id) if dag_id else nullcontext():
+        bag = BundleDagBag(
+            dag_folder=file, bundle_path=Path(file).parent, bundle_name="bench", load_op_links=False
+        )
+    if serialize:
+        for dag in bag.dags.values():
+            DagSerialization.to_dict(dag)
+    seconds = time.perf_counter() - began
+    if bag.import_errors or not bag.dags:
+        raise RuntimeError(f"{file}: {bag.import_errors or 'no DAGs'}")
+    tasks = sum(len(dag.tasks) for dag in bag.dags.values())
+    return {"ms": seconds * 1000, "dags": len(bag.dags), "tasks": tasks}
+
+
+def _forked(work: Callable[[], Any]) -> Any:
+    """What a child gives that this process was forked into."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            answer = {"value": work()}
+        except BaseException as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        with os.fdopen(writing, "w") as pipe:
+            pipe.write(json.dumps(answer))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answered = json.loads(pipe.read() or '{"error": "the process ended"}')
+    os.waitpid(child, 0)
+    if "error" in answered:
+        raise RuntimeError(answered["error"])
+    return answered["value"]
+
+
+if __name__ == "__main__":
+    for module in ("airflow.dag_processing.processor", *sys.argv[1:]):
+        importlib.import_module(module)
+    logging.disable(logging.WARNING)
+    gc.freeze()  # as the DAG processor and the local executor do before they fork
+    serve({"parse": parse})

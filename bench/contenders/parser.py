@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import logging
-import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from bench.contender import serve
+from bench.contenders.forked import forked
 
 
 def parse(file: str, dag_id: str = "", again: bool = False, serialize: bool = False) -> dict[str, float]:
@@ -35,7 +32,7 @@ def parse(file: str, dag_id: str = "", again: bool = False, serialize: bool = Fa
             _parsed(file, dag_id, serialize)
         return _parsed(file, dag_id, serialize)
 
-    found: dict[str, float] = _forked(work)
+    found: dict[str, float] = forked(work)
     return found
 
 
@@ -59,27 +56,6 @@ def _parsed(file: str, dag_id: str, serialize: bool) -> dict[str, float]:
         raise RuntimeError(f"{file}: {bag.import_errors or 'no DAGs'}")
     tasks = sum(len(dag.tasks) for dag in bag.dags.values())
     return {"ms": seconds * 1000, "dags": len(bag.dags), "tasks": tasks}
-
-
-def _forked(work: Callable[[], Any]) -> Any:
-    """What a child gives that this process was forked into."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            answer = {"value": work()}
-        except BaseException as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        with os.fdopen(writing, "w") as pipe:
-            pipe.write(json.dumps(answer))
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        answered = json.loads(pipe.read() or '{"error": "the process ended"}')
-    os.waitpid(child, 0)
-    if "error" in answered:
-        raise RuntimeError(answered["error"])
-    return answered["value"]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,198 @@
+"""``python -m bench.contenders.tasks FOLDER URL``: tasks of both kinds, run as Airflow's task runner does.
+
+One process has them all. What stands for Airflow's supervisor answers at once, to both alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import structlog
+from airflow.providers.http.operators.http import HttpOperator
+from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.context import set_current_context
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from airflow_arazzo.dag import ArazzoDag
+from bench.batch import EVENT, plan_of
+from bench.contender import serve
+from bench.contenders.forked import forked
+from bench.contenders.supervisor import Supervisor, instance
+from bench.contenders.workflow import DOCUMENT, KEY, inputs
+
+_UNIQUE = {"api.write": {"body": "uniqueId"}}
+
+
+class _Nothing(BaseOperator):
+    """A task that does nothing: what Airflow sends for it is Airflow's own."""
+
+    def execute(self, context: Any) -> dict[str, str]:
+        return {"done": "yes"}
+
+
+class Tasks:
+    """The tasks, and what is asked about them."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        connection = {"host": url, "password": KEY}
+        self._supervisor = Supervisor(
+            {
+                "api": {**connection, "conn_type": "arazzo"},
+                "billingApi": {**connection, "conn_type": "arazzo"},
+                "plain": {**connection, "conn_type": "http"},
+            }
+        )
+        task_runner.SUPERVISOR_COMMS = self._supervisor  # type: ignore[assignment]
+        self._log = structlog.get_logger(logger_name="task")
+        self._runs = (f"manual__{os.getpid()}-{number}" for number in itertools.count())
+        self._tasks = {**_by_hand(), **_ours(folder), "nothing": _nothing()}
+        self._chain = ArazzoDag(DOCUMENT)
+
+    def execute(self, name: str, times: int) -> float:
+        """Milliseconds of ``execute`` alone, each time as another run. It has run once before."""
+        return sum(self._executed(name) for _ in range(times)) / times
+
+    def first(self, name: str) -> float:
+        """Milliseconds of ``execute`` in a process that was forked for it, as a task's is."""
+        return float(forked(lambda: self._executed(name)))
+
+    def task(self, name: str, times: int) -> float:
+        """Milliseconds of all that the task runner does: rendering, ``execute``, XCom, the end."""
+        began = time.perf_counter()
+        for _ in range(times):
+            self._run(self._tasks[name])
+        return (time.perf_counter() - began) / times * 1000
+
+    def messages(self) -> dict[str, dict[str, int]]:
+        """What tasks send to their supervisor, by task and kind of message."""
+        found = {name: self._sent(self._tasks[name], {}) for name in self._tasks}
+        conf, run_id = inputs(), next(self._runs)
+        for task in self._chain.steps.values():
+            found[f"step {task.task_id}"] = self._sent(task, conf, run_id)
+        return found
+
+    def upstream(self) -> dict[str, int]:
+        """Of how many tasks a step of the workflow reads the outputs."""
+        return {
+            f"step {name}": len({task for read in step.component.needs.reads for task in read.tasks})
+            for name, step in self._chain.steps.items()
+        }
+
+    def statements(self, name: str) -> dict[str, int]:
+        """What goes to the ledger's database, by first word, in a second run of a task."""
+        self._run(self._tasks[name])
+        return self._stated(name)
+
+    def first_statements(self, name: str) -> dict[str, int]:
+        """The same for the first run of a process, in which nothing is open yet."""
+        found: dict[str, int] = forked(lambda: self._stated(name))
+        return found
+
+    def _stated(self, name: str) -> dict[str, int]:
+        found: Counter[str] = Counter()
+
+        def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            found[statement.split()[0].upper()] += 1
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            self._run(self._tasks[name])
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return dict(found)
+
+    def _executed(self, name: str) -> float:
+        ti = instance(self._tasks[name], next(self._runs))
+        context = ti.get_template_context()
+        ti.task = context["task"] = ti.task.prepare_for_execution()
+        ti.render_templates(context=context)
+        with set_current_context(context):
+            began = time.perf_counter()
+            ti.task.execute(context)
+            return (time.perf_counter() - began) * 1000
+
+    def _sent(self, task: Any, conf: dict[str, Any], run_id: str = "") -> dict[str, int]:
+        self._supervisor.sent.clear()
+        self._run(task, conf, run_id)
+        return dict(self._supervisor.sent)
+
+    def _run(self, task: Any, conf: dict[str, Any] | None = None, run_id: str = "") -> None:
+        ti = instance(task, run_id or next(self._runs), conf)
+        context = ti.get_template_context()
+        state, _, error = task_runner.run(ti, context, self._log)
+        task_runner.finalize(ti, state, context, self._log, error)
+        if state != "success":
+            raise RuntimeError(f"task {task.task_id} ended as {state}: {error}")
+
+
+def _ours(folder: Path) -> dict[str, Any]:
+    plan_of("reads", folder)  # for the documents that it writes
+    document = folder / "bench.arazzo.json"
+    found: dict[str, Any] = {}
+    for ledger in (True, False):
+        for kind in ("reads", "writes"):
+            name = f"{kind}, ledger {'on' if ledger else 'off'}"
+            dag = ArazzoDag(
+                document,
+                kind,
+                dag_id=f"{kind}_{ledger}",
+                inputs={"customerId": "c"},
+                idempotency=_UNIQUE if kind == "writes" else None,
+                ledger=ledger,
+            )
+            found[name] = next(iter(dag.tasks))
+    return found
+
+
+def _by_hand() -> dict[str, Any]:
+    with DAG("by_hand", schedule=None):
+        common: dict[str, Any] = {
+            "http_conn_id": "plain",
+            "response_check": lambda response: response.status_code == 200,
+            "response_filter": lambda response: {"name": response.json()["customerName"]},
+        }
+        read = HttpOperator(
+            task_id="read", method="GET", endpoint="customers/c", headers={"X-API-KEY": KEY}, **common
+        )
+        write = HttpOperator(
+            task_id="write",
+            method="POST",
+            endpoint="ingest",
+            data=json.dumps({"customerId": "c", **EVENT, "uniqueId": "{{ run_id }}"}),
+            headers={"X-API-KEY": KEY, "Content-Type": "application/json"},
+            **common,
+        )
+    return {"reads, HttpOperator": read, "writes, HttpOperator": write}
+
+
+def _nothing() -> Any:
+    with DAG("nothing", schedule=None):
+        return _Nothing(task_id="nothing")
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    tasks = Tasks(Path(sys.argv[1]), sys.argv[2])
+    gc.freeze()
+    serve(
+        {
+            "execute": tasks.execute,
+            "first": tasks.first,
+            "task": tasks.task,
+            "messages": tasks.messages,
+            "upstream": tasks.upstream,
+            "first_statements": tasks.first_statements,
+            "statements": tasks.statements,
+        }
+    )

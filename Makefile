@@ -46,8 +46,11 @@ chaos-small: install
 backfill-demo: install
 	$(BIN)/python -m demo.backfill
 
+# This project beside arazzo-runner, redocly respect, HttpOperator and bare loops, in one run: a table and
+# bench-results.json; about ten minutes. The others are installed into .bench, each by itself. ONLY="parse
+# execute" for some parts, QUICK=1 for rough figures.
 bench: install
-	$(BIN)/python -m bench.engine
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 # Rows per second of a batch beside a bare aiohttp loop, and memory up to 100,000 rows; some minutes.
 bench-batch: install
@@ -61,4 +64,4 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf site tutorial $(VENV) .backfill .demo .chaos dist build
+	rm -rf site tutorial $(VENV) .bench .backfill .demo .chaos dist build

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 
 import aiohttp
 import requests
 
 from bench.contender import serve
-from bench.contenders.workflow import KEY, PATHS, STEPS, bodies, inputs
+from bench.contenders.workflow import KEY, PATHS, STEPS, bodies, clock, inputs
 
 _HEADERS = {"X-API-KEY": KEY}
 
@@ -22,20 +22,21 @@ class ByHand:
         self._aiohttp = self._loop.run_until_complete(self._open())
         self._requests = requests.Session()
 
-    def with_aiohttp(self, url: str, times: int) -> float:
+    def with_aiohttp(self, url: str, times: int, processor: bool = False) -> float:
         """Milliseconds for each call."""
-        return self._loop.run_until_complete(self._loop_aiohttp(url, times))
+        return self._loop.run_until_complete(self._loop_aiohttp(url, times, clock(processor)))
 
-    def with_requests(self, url: str, times: int) -> float:
+    def with_requests(self, url: str, times: int, processor: bool = False) -> float:
         """Milliseconds for each call."""
+        read = clock(processor)
         given = [inputs() for _ in range(times)]
-        began = time.perf_counter()
+        began = read()
         for each in given:
             for path, body in zip(PATHS, bodies(each), strict=True):
                 response = self._requests.post(url + path, json=body, headers=_HEADERS)
                 if response.status_code != 200 or "customerId" not in response.json():
                     raise RuntimeError(f"{path} answered {response.status_code}")
-        return (time.perf_counter() - began) / times / STEPS * 1000
+        return (read() - began) / times / STEPS * 1000
 
     def close(self) -> None:
         """Close the connections."""
@@ -46,15 +47,15 @@ class ByHand:
     async def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession()
 
-    async def _loop_aiohttp(self, url: str, times: int) -> float:
+    async def _loop_aiohttp(self, url: str, times: int, read: Callable[[], float]) -> float:
         given = [inputs() for _ in range(times)]
-        began = time.perf_counter()
+        began = read()
         for each in given:
             for path, body in zip(PATHS, bodies(each), strict=True):
                 async with self._aiohttp.post(url + path, json=body, headers=_HEADERS) as response:
                     if response.status != 200 or "customerId" not in await response.json():
                         raise RuntimeError(f"{path} answered {response.status}")
-        return (time.perf_counter() - began) / times / STEPS * 1000
+        return (read() - began) / times / STEPS * 1000
 
 
 if __name__ == "__main__":

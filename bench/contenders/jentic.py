@@ -11,13 +11,14 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
 from arazzo_runner import runner as arazzo  # type: ignore[import-not-found, unused-ignore]
 
 from bench.contender import serve
-from bench.contenders.workflow import ANSWERS, DOCUMENT, KEY, STEPS, WORKFLOW, inputs
+from bench.contenders.workflow import ANSWERS, DOCUMENT, KEY, STEPS, WORKFLOW, clock, inputs
 
 
 class _Answer:
@@ -54,33 +55,33 @@ class Jentic:
         self._session = requests.Session()
 
     def alone(self, times: int) -> float:
-        """Milliseconds for each step, without the network."""
-        return self._run([self._runner(_Instant()) for _ in range(times)])
+        """Milliseconds of the processor's time for each step, without the network."""
+        return self._run([self._runner(_Instant()) for _ in range(times)], time.process_time)
 
-    def http(self, url: str, times: int) -> float:
-        """Milliseconds for each step, over the network."""
+    def http(self, url: str, times: int, processor: bool = False) -> float:
+        """Milliseconds for each step, over the network; or of the processor's time."""
         for source in self._sources.values():
             source["servers"] = [{"url": url}]
-        return self._run([self._runner(self._session) for _ in range(times)])
+        return self._run([self._runner(self._session) for _ in range(times)], clock(processor))
 
     def flat(self, times: int, part: int) -> list[float]:
         """Milliseconds for each step of one runner, of its first runs and of its last."""
         runner = self._runner(_Instant())
-        first = self._run([runner] * part)
-        self._run([runner] * (times - 2 * part))
-        return [first, self._run([runner] * part)]
+        first = self._run([runner] * part, time.process_time)
+        self._run([runner] * (times - 2 * part), time.process_time)
+        return [first, self._run([runner] * part, time.process_time)]
 
     def _runner(self, client: Any) -> Any:
         return arazzo.ArazzoRunner(self._document, self._sources, http_client=client)
 
-    def _run(self, runners: list[Any]) -> float:
+    def _run(self, runners: list[Any], read: Callable[[], float]) -> float:
         given = [{"apiKey": KEY, **inputs()} for _ in runners]
-        began = time.perf_counter()
+        began = read()
         for runner, each in zip(runners, given, strict=True):
             result = runner.execute_workflow(WORKFLOW, each)
             if result.status != "workflow_complete" or result.error or len(result.outputs) != STEPS:
                 raise RuntimeError(f"the workflow did not succeed: {result}")
-        return (time.perf_counter() - began) / len(runners) / STEPS * 1000
+        return (read() - began) / len(runners) / STEPS * 1000
 
 
 if __name__ == "__main__":

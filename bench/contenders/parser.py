@@ -24,7 +24,7 @@ def parse(file: str, dag_id: str = "", again: bool = False, serialize: bool = Fa
     :param dag_id: parse as for a task of this DAG.
     :param again: parse once more in that process, and count that.
     :param serialize: make of the DAGs what goes into Airflow's database, too, as the DAG processor does.
-    :return: milliseconds, DAGs and tasks.
+    :return: milliseconds of the processor's time, since parsing waits for nothing; DAGs and tasks.
     """
 
     def work() -> dict[str, float]:
@@ -43,7 +43,7 @@ def _parsed(file: str, dag_id: str, serialize: bool) -> dict[str, float]:
     )
     from airflow.serialization.serialized_objects import DagSerialization
 
-    began = time.perf_counter()
+    began = time.process_time()
     with parsing_for(dag_id=dag_id) if dag_id else nullcontext():
         bag = BundleDagBag(
             dag_folder=file, bundle_path=Path(file).parent, bundle_name="bench", load_op_links=False
@@ -51,7 +51,7 @@ def _parsed(file: str, dag_id: str, serialize: bool) -> dict[str, float]:
     if serialize:
         for dag in bag.dags.values():
             DagSerialization.to_dict(dag)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     if bag.import_errors or not bag.dags:
         raise RuntimeError(f"{file}: {bag.import_errors or 'no DAGs'}")
     tasks = sum(len(dag.tasks) for dag in bag.dags.values())

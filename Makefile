@@ -47,8 +47,8 @@ backfill-demo: install
 	$(BIN)/python -m demo.backfill
 
 # This project beside arazzo-runner, redocly respect, HttpOperator and bare loops, in one run: a table and
-# bench-results.json; about ten minutes. The others are installed into .bench, each by itself. ONLY="parse
-# execute" for some parts, QUICK=1 for rough figures.
+# bench-results.json; about ten minutes. The others are installed into .bench, each by itself. With
+# ONLY="parse execute" some parts alone, with QUICK=1 rough figures.
 bench: install
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 

@@ -1,8 +1,8 @@
 """``python -m bench.folder``: 1,000 workflows in 200 documents that share an OpenAPI description.
 
 What Airflow's DAG processor does with such a folder: every DAG file parsed in a process of its own, with and
-without plans in the cache, and once more as a task does it, for one DAG of five. A figure is one of all files
-together, divided by the workflows. *Ours* is imported already (see :mod:`bench.parse` for what that costs).
+without plans in the cache, and once more as a task does it, for one DAG of five. Figures are the processor's
+time for all files together, divided by the workflows. The package is imported already, see :mod:`bench.parse`.
 Last, what ``airflow-arazzo check`` takes for the folder.
 """
 
@@ -55,7 +55,7 @@ def measure(short: bool = False) -> Part:
 
 
 def _all(process: Contender, folder: Path, documents: int) -> float:
-    """Milliseconds for all files."""
+    """Milliseconds of the processor's time for all files."""
     return sum(parsed(process, _file(folder, index)) for index in range(documents))
 
 

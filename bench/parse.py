@@ -9,6 +9,8 @@ in its own way, each time in a process that was forked for it, as its DAG proces
   ``airflow.``; and the DAGs are serialised for the database;
 - *cold*: ours, without plans in the cache.
 
+Figures are the processor's time of the process that parses, since parsing waits for nothing else.
+
 And what a task pays for the other workflows of its document: it parses the file for its own DAG.
 """
 
@@ -49,7 +51,7 @@ def parser(environment: dict[str, str], *modules: str) -> Contender:
 
 
 def parsed(process: Contender, file: Path, **how: Any) -> float:
-    """Milliseconds that it takes to parse a file."""
+    """Milliseconds of the processor's time that it takes to parse a file."""
     return float(process.ask("parse", file=str(file), **how)["ms"])
 
 
@@ -68,7 +70,7 @@ def _beside_by_hand(part: Part, home: Path, environment: dict[str, str], rounds:
             taken = in_turns(contenders, rounds)
             if way == "imported":
                 taken |= in_turns({"airflow-arazzo, cold": _cold(process, home)}, max(3, rounds // 3))
-            part.tables.append(compared(f"DAG file, {way}, ms", taken, "by hand"))
+            part.tables.append(compared(f"DAG file, {way}, processor's ms", taken, "by hand"))
             limit = Target(f"warm parse, {way} / by hand", ratio(taken, "airflow-arazzo", "by hand"), 1.0)
             part.targets.append(limit)
 
@@ -100,9 +102,9 @@ def _in_a_task(
         )
         whole = in_turns({size: partial(parsed, process, file) for size, (file, _) in files.items()}, 3)
     names = [_named(size) for size in sizes]
-    part.tables.append(compared("DAG file, in a task, ms", taken, names[0]))
+    part.tables.append(compared("DAG file, in a task, processor's ms", taken, names[0]))
     rows = [(_named(size), [statistics.median(whole[size]), cold[size]]) for size in sizes]
-    part.tables.append(Table("the same file, all of its DAGs, ms", ("warm", "cold, once"), rows))
+    part.tables.append(Table("the same file, all of its DAGs, processor's ms", ("warm", "cold, once"), rows))
     what = f"in a task: {sizes[-1]} workflows / {sizes[0]}"
     part.targets.append(Target(what, ratio(taken, names[-1], names[0]), 1.5))
 

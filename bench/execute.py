@@ -4,10 +4,10 @@ A read (GET) and a write (POST with an idempotency key), to a server that does n
 both kinds are in one process, with the context of Airflow's task runner; what stands for its supervisor
 answers at once, to both alike:
 
-- *again*: ``execute`` in a process that has run the task before;
-- *processor's time* of the same: what other processes do meanwhile is not in it;
-- *first*: ``execute`` in a process forked for it, as every task's is;
-- *whole task*: all that Airflow's task runner does, from rendering to the report of success.
+- *again*: ``execute`` in a process that has run the task before: the time that passes, and the processor's,
+  in which is nothing that other processes do meanwhile, nor the waiting for the server and the disk;
+- *first*: the processor's time of ``execute`` in a process forked for it, as every task's is;
+- *whole task*: the processor's time of all that Airflow's task runner does, from rendering to its report.
 
 Then what is counted. *API calls* are messages to the supervisor that it passes on to Airflow's API server.
 Airflow's own are left out: the rendered fields before a task, its result, and that it has succeeded. So are
@@ -39,9 +39,9 @@ AROUND = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA")
 
 _SHOWN = {
     "execute": "execute, again",
-    "processor": "execute, processor's time",
-    "first": "execute, first",
-    "task": "whole task",
+    "processor": "execute, again, processor's",
+    "first": "execute, first, processor's",
+    "task": "whole task, processor's",
 }
 
 

@@ -2,7 +2,7 @@
 
 What Airflow's DAG processor does with such a folder: every DAG file parsed in a process of its own, with and
 without plans in the cache, and once more as a task does it, for one DAG of five. Figures are the processor's
-time for all files together, divided by the workflows. The package is imported already, see :mod:`bench.parse`.
+time for all files together, divided by the workflows. The package is imported already (:mod:`bench.parse`).
 Last, what ``airflow-arazzo check`` takes for the folder.
 """
 

@@ -23,12 +23,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
+
+from bench.harness import Part, Target, compared, in_turns, number, ratio, show
 
 TARGETS = {"json": 1.15, "yaml": 1.0}
 """Cold, over the bare parse, at most."""
@@ -56,10 +58,10 @@ def description(size: int, write: Callable[[Any], str]) -> str:
 def _description(count: int) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
-    for number in range(1, count + 1):
-        name = f"{number:04d}"
-        schemas[f"Thing{name}"] = _schema(number)
-        paths[f"/{_WORDS[number % len(_WORDS)]}s/{name}/{{id}}"] = {
+    for index in range(1, count + 1):
+        name = f"{index:04d}"
+        schemas[f"Thing{name}"] = _schema(index)
+        paths[f"/{_WORDS[index % len(_WORDS)]}s/{name}/{{id}}"] = {
             "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
             "get": _operation(f"readThing{name}", name, body=False),
             "post": _operation(f"writeThing{name}", name, body=True),
@@ -173,108 +175,101 @@ def _bare_without_collector(data: bytes, kind: str) -> None:
         gc.enable()
 
 
-def measure(workflow: Path, data: bytes, kind: str, rounds: int) -> dict[str, float]:
-    """Medians in milliseconds."""
+def figures(workflow: Path, data: bytes, kind: str, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each, round by round."""
     from airflow_arazzo import ArazzoDag
     from airflow_arazzo.plan.cache import load_plan
-    from airflow_arazzo.plan.compiler import compile_workflow
+    from airflow_arazzo.plan.compiler import compile_workflow, forget_opened
+
+    def cold() -> None:
+        forget_opened()
+        compile_workflow(workflow)
 
     def dag() -> None:
         ArazzoDag(workflow, dag_id=f"large-{kind}", schedule=None)
+
+    def timed(function: Callable[[], Any]) -> Callable[[], float]:
+        def taken() -> float:
+            gc.collect()
+            began = time.perf_counter()
+            function()
+            return (time.perf_counter() - began) * 1000
+
+        return taken
 
     load_plan(workflow)
     kinds: dict[str, Callable[[], Any]] = {
         "bare": lambda: _bare(data, kind),
         "bare, no collector": lambda: _bare_without_collector(data, kind),
-        "cold": lambda: compile_workflow(workflow),
+        "cold": cold,
         "warm": lambda: load_plan(workflow),
         "DAG": dag,
     }
-    taken: dict[str, list[float]] = {name: [] for name in kinds}
-    for _ in range(rounds):
-        for name, function in kinds.items():
-            gc.collect()
+    found = in_turns({name: timed(function) for name, function in kinds.items()}, rounds)
+    return found | _commands(workflow, max(1, rounds // 2))
+
+
+def _commands(workflow: Path, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of whole commands."""
+
+    def timed(*arguments: str) -> Callable[[], float]:
+        def taken() -> float:
             began = time.perf_counter()
-            function()
-            taken[name].append((time.perf_counter() - began) * 1000)
-    return {name: statistics.median(found) for name, found in taken.items()}
+            command = [sys.executable, "-m", "airflow_arazzo.cli.main", *arguments]
+            subprocess.run(command, check=True, capture_output=True)
+            return (time.perf_counter() - began) * 1000
+
+        return taken
+
+    asked = {"command --version": timed("--version"), "command check": timed("check", str(workflow))}
+    return in_turns(asked, rounds, warm=0)
 
 
-def commands(workflow: Path, rounds: int) -> dict[str, float]:
-    """Medians in milliseconds of whole commands."""
-    command = [sys.executable, "-m", "airflow_arazzo.cli.main"]
-    asked = {"--version": ["--version"], "check": ["check", str(workflow)]}
-    taken: dict[str, list[float]] = {name: [] for name in asked}
-    for _ in range(rounds):
-        for name, arguments in asked.items():
-            began = time.perf_counter()
-            subprocess.run([*command, *arguments], check=True, capture_output=True)
-            taken[name].append((time.perf_counter() - began) * 1000)
-    return {name: statistics.median(found) for name, found in taken.items()}
+def measure(
+    short: bool = False, files: Mapping[str, Path] | None = None, calls: tuple[str, ...] = OPERATIONS
+) -> Part:
+    """Both kinds.
 
-
-def run(files: dict[str, Path | None], operations: tuple[str, ...], rounds: int) -> dict[str, Any]:
-    """Measure both kinds, and put the figures beside each other."""
-    found: dict[str, Any] = {}
+    :param files: descriptions by kind, instead of those that are generated.
+    :param calls: operationIds in them.
+    """
+    part, given = Part("documents"), files or {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["ARAZZO_CACHE_DIR"] = str(folder / "plans")
-        for kind, given in files.items():
+        for kind in TARGETS:
             source = folder / f"large.{kind}"
-            if given is not None:
-                source.write_bytes(given.read_bytes())
+            if kind in given:
+                source.write_bytes(given[kind].read_bytes())
             else:
                 source.write_text(description(SIZES[kind], json.dumps if kind == "json" else _as_yaml))
-            workflow = write_workflow(folder, source.name, operations)
-            figures = measure(workflow, source.read_bytes(), kind, rounds)
-            found[kind] = {
-                "bytes": source.stat().st_size,
-                "ms": {name: round(value, 1) for name, value in figures.items()},
-                "commands_ms": {k: round(v) for k, v in commands(workflow, max(1, rounds // 2)).items()},
-                "cold_to_bare": round(figures["cold"] / figures["bare"], 3),
-                "cold_to_bare_no_collector": round(figures["cold"] / figures["bare, no collector"], 3),
-                "target": TARGETS[kind],
-                "warm_target_ms": WARM_MS,
-            }
-    return found
-
-
-def table(result: dict[str, Any]) -> str:
-    """The figures for people."""
-    lines = []
-    for kind, found in result.items():
-        times = found["ms"] | {f"command {name}": ms for name, ms in found["commands_ms"].items()}
-        lines.append(f"{kind}, {found['bytes'] / 1e6:.1f} MB")
-        lines += [f"  {name:<22}{value:>9.1f} ms" for name, value in times.items()]
-        cold, warm = found["cold_to_bare"], found["ms"]["warm"]
-        lines.append(
-            f"  cold / bare = {cold:.2f} (at most {found['target']}: {_mark(cold <= found['target'])}), "
-            f"{found['cold_to_bare_no_collector']:.2f} of a bare parse without the collector; "
-            f"warm under {WARM_MS:g} ms: {_mark(warm < WARM_MS)}"
-        )
-    return "\n".join(lines)
-
-
-def _mark(met: bool) -> str:
-    return "✓" if met else "✗"
+            workflow = write_workflow(folder, source.name, calls)
+            taken = figures(workflow, source.read_bytes(), kind, 3 if short else 7)
+            part.tables.append(compared(f"{kind}, {source.stat().st_size / 1e6:.1f} MB, ms", taken, "bare"))
+            cold, warm = ratio(taken, "cold", "bare"), statistics.median(taken["warm"])
+            part.targets += [
+                Target(f"{kind}: cold over the bare parse", cold, TARGETS[kind]),
+                Target(f"{kind}: warm, ms", warm, WARM_MS),
+            ]
+            slower = ratio(taken, "cold", "bare, no collector")
+            part.notes.append(f"{kind}: cold over a bare parse without the collector: {number(slower)}")
+    return part
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure and print a table, then the same as a line of JSON."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.documents", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--json", type=Path, help="a JSON description instead of the generated one")
     parser.add_argument("--yaml", type=Path, help="a YAML description instead of the generated one")
     parser.add_argument(
         "--operations", nargs="+", default=OPERATIONS, help="operationIds that the workflow calls"
     )
     given = parser.parse_args(argv)
-    result = run({"json": given.json, "yaml": given.yaml}, tuple(given.operations), max(1, given.rounds))
-    print(table(result))
-    print(json.dumps(result))
-    return 0
+    files = {kind: path for kind, path in (("json", given.json), ("yaml", given.yaml)) if path}
+    return show(measure(given.quick, files, tuple(given.operations)))
 
 
 if __name__ == "__main__":

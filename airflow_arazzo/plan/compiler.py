@@ -153,6 +153,11 @@ _last: list[_Opened] = []
 """The document that was opened last. A DAG file asks for all workflows of a document, one after the other."""
 
 
+def forget_opened() -> None:
+    """Read the next document from its file, whatever is known of it."""
+    _last.clear()
+
+
 def _opened(path: Path, options: Options) -> _Opened:
     """A document, read again only when it is another one, or has changed.
 

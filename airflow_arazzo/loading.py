@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import msgspec
 
 from airflow_arazzo.description.diagnostics import DocumentError
 from airflow_arazzo.plan.cache import load_plan
@@ -39,7 +40,7 @@ def load(
     """
     try:
         options = options_of(document, sources, source_path, strict, overlays)
-        return load_plan(document, workflow_id, replace(options, probes=probes or {}))
+        return load_plan(document, workflow_id, msgspec.structs.replace(options, probes=probes or {}))
     except DocumentError as error:
         raise broken(document, error) from None
 

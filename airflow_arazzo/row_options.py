@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from airflow_arazzo.description.diagnostics import did_you_mean
 from airflow_arazzo.engine.limits import CONCURRENCY
@@ -14,8 +14,7 @@ from airflow_arazzo.rows.source import BATCH_SIZE, BadRows, BadSource, RowSource
 from airflow_arazzo.tasks import UnknownName
 
 
-@attrs.frozen
-class RowOptions:
+class RowOptions(msgspec.Struct, frozen=True):
     """How a workflow runs over rows.
 
     :param for_each: the rows.
@@ -73,7 +72,7 @@ def row_options(plan: Plan, inputs: Mapping[str, Any], given: dict[str, Any]) ->
     return options
 
 
-_OPTIONS = tuple(field.name for field in attrs.fields(RowOptions))
+_OPTIONS = RowOptions.__struct_fields__
 
 
 def _check_numbers(options: RowOptions) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -58,7 +57,9 @@ def _options_by_document(paths: Sequence[Path], options: Options) -> list[Option
     somewhere = {overlay for found in meant for overlay in found}
     # One that is for no document at all is an error of each.
     return [
-        replace(options, overlays=[o for o in options.overlays if o in found or o not in somewhere])
+        msgspec.structs.replace(
+            options, overlays=[o for o in options.overlays if o in found or o not in somewhere]
+        )
         for found in meant
     ]
 

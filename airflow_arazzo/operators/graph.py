@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from airflow_arazzo.operators.layout import Draft, drafts, label, task_names
 from airflow_arazzo.operators.needs import Needs, needs_of
@@ -24,8 +25,7 @@ class Undecided(Exception):
         super().__init__(task)
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(msgspec.Struct, frozen=True):
     """A component that another one can follow directly.
 
     :param task: its name.
@@ -36,8 +36,7 @@ class Way:
     step: str | None
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(msgspec.Struct, frozen=True):
     """Steps that one task runs: a step by itself, or steps that can be reached from each other.
 
     Positions are as in :mod:`~airflow_arazzo.operators.layout`: of a step of the outermost workflow, its id.
@@ -187,8 +186,7 @@ def _before(ways: Mapping[str, Sequence[Way]]) -> dict[str, frozenset[str]]:
 _NO_LEVEL: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class _Side:
+class _Side(msgspec.Struct, frozen=True):
     """Drafts of which some run side by side.
 
     :param joins: by name, the ways to drafts that begin when all drafts before them have run.
@@ -223,7 +221,8 @@ def _side_by_side(plan: Plan, found: list[Draft]) -> _Side:
         return _Side(found, joins, frozenset(beside))
     ending = tails[0].name if len(tails) == 1 else ""
     found = [
-        replace(each, ends=each.ends - {0} | ({0} if each.name == ending else frozenset())) for each in found
+        msgspec.structs.replace(each, ends=each.ends - {0} | ({0} if each.name == ending else frozenset()))
+        for each in found
     ]
     if not ending:
         name = task_names([*(each.name for each in found), "outputs"])[-1]

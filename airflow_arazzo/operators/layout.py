@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from airflow_arazzo.plan.flow import StepGraph, falls_through, reachable_workflows
 from airflow_arazzo.plan.model import Plan, Step, Workflow, WorkflowCall
@@ -21,8 +22,7 @@ LONGEST_NAME = 200
 """Characters of a task's name."""
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """Steps that one task runs: a step by itself, or steps that can be reached from each other.
 
     Levels count from 0 for the outermost workflow.
@@ -87,8 +87,7 @@ def drafts(plan: Plan, *, single_ends: bool = False, expand: bool = True) -> lis
     return list(_level(plan, plan.workflow, around, single_ends=single_ends, expand=expand))
 
 
-@dataclass(frozen=True)
-class _Around:
+class _Around(msgspec.Struct, frozen=True):
     """What is around a workflow.
 
     :param calls: as in :class:`Draft`.
@@ -151,7 +150,7 @@ def _inside(plan: Plan, step: Step, draft: Draft, around: _Around) -> tuple[str,
     calls = (*around.calls, step.id)
     taken_over = {label((*around.calls, a.step)) for a in step.on_failure if a.type == "goto"}
     inner = frozenset({len(calls)})
-    return step.call.workflow, replace(
+    return step.call.workflow, msgspec.structs.replace(
         around,
         calls=calls,
         prefix=f"{draft.name}.",

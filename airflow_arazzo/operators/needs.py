@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from airflow_arazzo.expression.model import Expression
 from airflow_arazzo.operators.layout import Draft
@@ -13,8 +14,7 @@ from airflow_arazzo.plan.parallel import step_expressions
 from airflow_arazzo.plan.reads import action_expressions, all_expressions, expressions, operation_calls
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """A step whose outputs are read.
 
     :param tasks: names of the tasks that may have run it, in order: its own, and others that ran it again
@@ -34,8 +34,7 @@ class Read:
     called: bool = False
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """What has to be there for a component to run.
 
     :param reads: steps of other components whose outputs it reads.
@@ -76,7 +75,7 @@ def needs_of(
         found[draft.name] = members[draft.name].needs(earlier, members)
     recalled = {task for needs in found.values() for task in needs.recalls}
     return {
-        name: replace(
+        name: msgspec.structs.replace(
             needs,
             recalled=name in recalled,
             encrypts=needs.waits or name in recalled or members[name].has_secret_outputs(),
@@ -85,8 +84,7 @@ def needs_of(
     }
 
 
-@dataclass(frozen=True)
-class _Members:
+class _Members(msgspec.Struct, frozen=True):
     """Everything that can run in a component: its own steps, guests, and workflows inside.
 
     :param levels: the workflows around its steps, the outermost first, their own last.

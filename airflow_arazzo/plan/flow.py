@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from airflow_arazzo.plan.model import Action, Step, Workflow, WorkflowCall
 
 
-@dataclass(frozen=True)
-class StepGraph:
+class StepGraph(msgspec.Struct, frozen=True):
     """Steps of a workflow and the steps that may run directly after each.
 
     :param successors: by step id, in the order default successor first, then targets of jumps.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True)
-class Options:
+
+class Options(msgspec.Struct, frozen=True):
     """How sources are found, and what is tolerated.
 
     :param sources: files by source name; they win over everything else.
@@ -19,8 +19,8 @@ class Options:
     :param probes: lookups by step, as :func:`~airflow_arazzo.description.probes.read_probes` reads them.
     """
 
-    sources: Mapping[str, Path] = field(default_factory=dict)
+    sources: Mapping[str, Path] = {}
     source_path: Sequence[Path] = ()
     strict: bool = False
     overlays: Sequence[Path] = ()
-    probes: Mapping[str, Any] = field(default_factory=dict)
+    probes: Mapping[str, Any] = {}

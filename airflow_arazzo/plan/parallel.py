@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from airflow_arazzo.expression.model import Expression
 from airflow_arazzo.plan.flow import StepGraph, begun_by, reachable_workflows
@@ -11,8 +12,7 @@ from airflow_arazzo.plan.model import Plan, Step
 from airflow_arazzo.plan.reads import expressions, operation_calls, request_expressions, result_expressions
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """Steps in a row that run after those before them and before those behind them.
 
     :param steps: ids in order of execution, of those that a run can come to.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from datetime import date, time
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+import msgspec
 from airflow.sdk import BaseHook, ObjectStoragePath, XComArg
 
 from airflow_arazzo.description.diagnostics import did_you_mean
@@ -32,8 +32,7 @@ class BadSource(ValueError):
     """Rows that cannot be read at all."""
 
 
-@dataclass(frozen=True)
-class SqlRows:
+class SqlRows(msgspec.Struct, frozen=True):
     """Rows of a SQL query; the columns are named as the inputs.
 
     :param sql: the query. (templated)
@@ -46,8 +45,7 @@ class SqlRows:
     parameters: Mapping[str, Any] | tuple[Any, ...] | None = None
 
 
-@dataclass(frozen=True)
-class FileRows:
+class FileRows(msgspec.Struct, frozen=True):
     """Rows of a file; the columns, or members, are named as the inputs.
 
     :param path: a path or URL that ``airflow.sdk.ObjectStoragePath`` understands. (templated)
@@ -83,7 +81,9 @@ def plain_source(source: Any) -> Any:
     :raises BadSource: when it is none.
     """
     if isinstance(source, SqlRows | FileRows):
-        return {name: value for name, value in asdict(source).items() if value not in ("", None)}
+        return {
+            name: value for name, value in msgspec.structs.asdict(source).items() if value not in ("", None)
+        }
     if isinstance(source, str):
         return {"path": source}
     if isinstance(source, Mapping):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import msgspec
 
 from airflow_arazzo.plan.compiler import compile_document
 from airflow_arazzo.plan.options import Options
@@ -21,7 +21,7 @@ def patched(arazzo: Arazzo, overlay: str, code: str) -> str:
     result = compile_document(path, options)
     assert [d.code for d in result.diagnostics] == [code], result.diagnostics
     assert str(result.diagnostics[0].position).startswith("o.yaml:")
-    assert compile_document(path, replace(options, strict=True)).plans == {}
+    assert compile_document(path, msgspec.structs.replace(options, strict=True)).plans == {}
     (plan,) = result.plans.values()
     return plan.root.steps[0].description
 

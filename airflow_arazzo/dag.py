@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow.sdk import DAG, Asset
+from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_arazzo.docs import workflow_doc
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
@@ -136,7 +138,7 @@ class ArazzoDag(DAG):
         self.plan = plan
         self.steps: dict[str, ArazzoStepOperator] = {}
         if rows is not None:
-            with self:
+            with _params_kept_from_tasks(self):
                 # Everything that batches need, which is a lot.
                 from airflow_arazzo.batches import build_batch
 
@@ -153,7 +155,7 @@ class ArazzoDag(DAG):
                     own_dag=True,
                 )
             return
-        with self:
+        with _params_kept_from_tasks(self):
             parts = components(plan, parallel=parallel)
             self.steps = build_tasks(
                 plan,
@@ -168,6 +170,22 @@ class ArazzoDag(DAG):
             )
             if outlets:
                 set_outlets(self.steps, add_outputs_task(self.steps), outlets)
+
+
+@contextmanager
+def _params_kept_from_tasks(dag: DAG) -> Iterator[None]:
+    """Add tasks to a DAG without a copy of its params in each.
+
+    A run has the DAG's params in any case. Copying them, twice for each task, takes more time than all else
+    that is done for a task, and the copies are stored with the DAG.
+    """
+    params = dag.params
+    object.__setattr__(dag, "params", ParamsDict())
+    try:
+        with dag:
+            yield
+    finally:
+        object.__setattr__(dag, "params", params)
 
 
 def _dag_arguments(

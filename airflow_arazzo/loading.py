@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ def absolute(document: PathLike) -> tuple[Path, str]:
 
 def _is_own(file: str) -> bool:
     # The initialiser that attrs generates for a class has a file name like this one.
-    return file.startswith("<attrs generated") or Path(file).is_relative_to(_PACKAGE)
+    return file.startswith(("<attrs generated", _PACKAGE))
 
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"

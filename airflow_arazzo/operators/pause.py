@@ -17,19 +17,23 @@ class Pause:
     """The stored state of a task, encrypted, in Airflow's task state store.
 
     It is good for later attempts of the same task, and for none after somebody cleared it: clearing raises
-    a task's ``max_tries``, a retry and a reschedule do not.
+    a task's ``max_tries``, a retry and a reschedule do not. Each question to the store is a call of Airflow's
+    API, so one that cannot have an answer is not asked: a first attempt that never gave its slot back has
+    stored nothing.
     """
 
     def __init__(self, context: Any) -> None:
         self._store = context["task_state_store"]
         self._max_tries = context["ti"].max_tries
+        first = context["ti"].try_number == 1 and context.get("task_reschedule_count") == 0
+        self._may_be_stored = not first
 
     def load(self, plan: Plan) -> State | None:
         """Where the task was when it gave its slot back; None when it begins.
 
         :raises AirflowFailException: when that cannot be read, or names steps that the plan has no more.
         """
-        stored = self._store.get(_KEY)
+        stored = self._store.get(_KEY) if self._may_be_stored else None
         if not isinstance(stored, dict) or stored.get("max_tries") != self._max_tries:
             return None
         try:
@@ -56,8 +60,10 @@ class Pause:
         :raises NoEncryption: when Airflow has no key.
         """
         sealed = exchange.seal(encode_state(state).encode())
+        self._may_be_stored = True
         self._store.set(_KEY, {"max_tries": self._max_tries, "state": sealed})
 
     def forget(self) -> None:
         """Remove what is stored."""
-        self._store.delete(_KEY)
+        if self._may_be_stored:
+            self._store.delete(_KEY)

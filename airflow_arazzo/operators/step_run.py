@@ -70,6 +70,7 @@ class StepRun:
     def __init__(self, task: ArazzoStepOperator, context: Any) -> None:
         self.task, self.context, self.log = task, context, task.log
         self.plan, self.component = task.plan, task.component
+        self._pause = Pause(context)
 
     def execute(self) -> dict[str, Any]:
         """As :meth:`ArazzoStepOperator.execute`."""
@@ -111,7 +112,7 @@ class StepRun:
         story.hide(check_credentials(self.plan, connections))
         if needs.encrypts or self._may_pause():
             exchange.check_encryption()
-        state = Pause(self.context).load(self.plan) if self._may_pause() else None
+        state = self._pause.load(self.plan) if self._may_pause() else None
         if state is None:
             state = self._fresh_state(start, upstream, secrets)
             if opens:
@@ -166,7 +167,7 @@ class StepRun:
 
             async def sleep(seconds: float) -> None:
                 # A loop with short waits can go on for hours, and must not begin anew after a kill.
-                Pause(self.context).save(machine.state)
+                self._pause.save(machine.state)
                 await asyncio.sleep(seconds)
 
             while True:
@@ -233,7 +234,7 @@ class StepRun:
         self.task.overwrite_rtif_after_execution = self.task.request is not None
 
     def _give_back_slot(self, machine: Machine, wait: Wait) -> NoReturn:
-        Pause(self.context).save(machine.state)
+        self._pause.save(machine.state)
         when = datetime.now(UTC) + timedelta(seconds=max(wait.seconds, SHORTEST_ABSENCE))
         self.log.info("%s: giving the slot back until %s", wait.reason, when.isoformat(timespec="seconds"))
         raise AirflowRescheduleException(when)  # type: ignore[no-untyped-call]
@@ -256,7 +257,7 @@ class StepRun:
         if part.tells:
             ti.xcom_push(exchange.NEXT_STEP, done.next_step)
         if self._may_pause():
-            Pause(self.context).forget()
+            self._pause.forget()
         story.end(outputs, done.next_step if done.status == "left" and not part.beside else "")
         return outputs
 

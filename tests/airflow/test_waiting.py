@@ -197,3 +197,32 @@ def test_the_time_of_a_called_workflow_goes_on_while_its_task_has_no_slot(
     assert api.paths == ["/a"]
     assert "giving the slot back" in ran.log
     assert "not done within 7 s, the timeout of step 'call'" in ran.log
+
+
+def test_a_first_attempt_asks_airflow_for_nothing_that_it_stored(polling: Any) -> None:
+    """Each question is a call of Airflow's API. Whoever came back, by a retry or by a reschedule, does ask."""
+    from airflow_arazzo.operators.pause import Pause
+
+    asked: list[str] = []
+
+    class Told(Store):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.append("get")
+            return super().get(key, default)
+
+        def delete(self, key: str) -> None:
+            asked.append("delete")
+            super().delete(key)
+
+    def attempt(count: int, number: int) -> Pause:
+        return Pause(context(Told(), try_number=number) | {"task_reschedule_count": count})
+
+    first = attempt(0, 1)
+    assert first.load(polling.plan) is None
+    first.forget()
+    assert asked == []
+    for later in (attempt(1, 1), attempt(0, 2)):
+        asked.clear()
+        assert later.load(polling.plan) is None
+        later.forget()
+        assert asked == ["get", "delete"]

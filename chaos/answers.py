@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from demo.airflow import Airflow
+from demo.api import Client
 
 LISTS = ("/connections", "/variables", "/dags", "/eventLogs", "/importErrors", "/dagWarnings", "/config")
 """Lists that are read to their end."""
@@ -16,7 +16,7 @@ LISTS = ("/connections", "/variables", "/dags", "/eventLogs", "/importErrors", "
 PAGE = 100
 
 
-def answers(airflow: Airflow, *, tasks: int = 300) -> Iterator[tuple[str, bytes]]:
+def answers(airflow: Client, *, tasks: int = 300) -> Iterator[tuple[str, bytes]]:
     """Paths of the API and what they answer.
 
     :param tasks: of so many attempts of tasks, spread over all of them, the log, the rendered fields, the
@@ -35,7 +35,7 @@ def answers(airflow: Airflow, *, tasks: int = 300) -> Iterator[tuple[str, bytes]
         yield from _of_task(airflow, instance)
 
 
-def _of_task(airflow: Airflow, instance: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _of_task(airflow: Client, instance: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     run = f"/dags/{quote(instance['dag_id'])}/dagRuns/{quote(instance['dag_run_id'], safe='')}"
     task = f"{run}/taskInstances/{quote(instance['task_id'])}"
     paths = [f"{task}/tries", f"{task}/xcomEntries"]
@@ -48,7 +48,7 @@ def _of_task(airflow: Airflow, instance: Mapping[str, Any]) -> Iterator[tuple[st
         yield path, _read(airflow, path)
 
 
-def _pages(airflow: Airflow, path: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _pages(airflow: Client, path: str) -> Iterator[tuple[dict[str, Any], bytes]]:
     offset = 0
     while True:
         text = _read(airflow, f"{path}?limit={PAGE}&offset={offset}")
@@ -59,7 +59,7 @@ def _pages(airflow: Airflow, path: str) -> Iterator[tuple[dict[str, Any], bytes]
             return
 
 
-def _read(airflow: Airflow, path: str) -> bytes:
+def _read(airflow: Client, path: str) -> bytes:
     """The answer as JSON text; that of an error, which can leak as well, is a text in it."""
     try:
         return json.dumps(airflow.api("GET", path)).encode()

@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from demo.airflow import USER, Airflow
+from demo.airflow import Airflow
+from demo.api import USER
 from demo.leaks import find_leaks
 from demo.processes import Processes
 from demo.report import print_effects, print_runs, print_setup

@@ -28,16 +28,23 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self._started: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {}
+        self._started: dict[str, tuple[Sequence[str], Mapping[str, str], Path | None]] = {}
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Path:
-        """Start a process; returns the file that holds its output."""
+    def start(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+    ) -> Path:
+        """Start a process, in a folder; returns the file that holds its output."""
         self._logs.mkdir(parents=True, exist_ok=True)
         output = self._logs / f"{name}.log"
-        self._started[name] = command, environment
+        self._started[name] = command, environment, folder
         with output.open("ab") as file:
             process = subprocess.Popen(
-                command, env=dict(environment), stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                env=dict(environment),
+                cwd=folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self._running.append((name, process))
         return output
@@ -93,14 +100,26 @@ class Processes:
         self._running.clear()
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], *, timeout: float = 300) -> str:
-    """Run a command to its end and return what it printed.
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    timeout: float = 300,
+    folder: Path | None = None,
+) -> str:
+    """Run a command to its end, in a folder, and return what it printed.
 
     :param timeout: seconds.
     :raises RuntimeError: when it fails, with its output.
     """
     done = subprocess.run(
-        command, env=dict(environment), capture_output=True, text=True, timeout=timeout, check=False
+        command,
+        env=dict(environment),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from demo.airflow import Airflow
+from demo.api import Client
 
 _MARKS = {"success": "✓", "failed": "✗", "skipped": "-", "upstream_failed": "!"}
 
@@ -21,7 +21,7 @@ def print_setup(made: Mapping[str, Any]) -> None:
                     print(f"  {service} {kind}: {_short(thing)}")
 
 
-def print_runs(airflow: Airflow, runs: Mapping[str, str], states: Mapping[str, str]) -> None:
+def print_runs(airflow: Client, runs: Mapping[str, str], states: Mapping[str, str]) -> None:
     """State, steps and outputs of every run; of a failed task the end of its log."""
     for dag_id, run_id in runs.items():
         print(f"\n{_MARKS.get(states[dag_id], '?')} {dag_id}: {states[dag_id]}")

@@ -1,0 +1,1 @@
+"""Airflow on the CeleryExecutor, as docker-compose.yml describes it, as processes of this machine."""

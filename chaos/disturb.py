@@ -12,23 +12,32 @@ from urllib.parse import quote
 
 import psutil
 
-from demo.airflow import Airflow
+from demo.api import Client
 
 
 class Disturber(threading.Thread):
     """Disturbs a running Airflow at random moments until it is stopped.
 
+    :param tasks: processes, among which may be those of tasks.
     :param refuse: closes the service's port for a number of seconds.
     :param dag_ids: DAGs whose tasks may be cleared.
     :param limit: how often at most, so that a run comes to its end.
     """
 
     def __init__(
-        self, airflow: Airflow, refuse: Callable[[float], Any], dag_ids: list[str], *, seed: int, limit: int
+        self,
+        airflow: Client,
+        tasks: Callable[[], list[psutil.Process]],
+        refuse: Callable[[float], Any],
+        dag_ids: list[str],
+        *,
+        seed: int,
+        limit: int,
     ) -> None:
         super().__init__(daemon=True)
         self.counts: Counter[str] = Counter()
         self._airflow = airflow
+        self._tasks = tasks
         self._refuse = refuse
         self._dag_ids = dag_ids
         self._random = random.Random(seed)
@@ -62,7 +71,7 @@ class Disturber(threading.Thread):
     def _kill(self) -> None:
         """SIGKILL to a task's process, or now and then to the worker that supervises it."""
         tasks = []
-        for process in self._airflow.descendants("scheduler"):
+        for process in self._tasks():
             try:
                 title = " ".join(process.cmdline())
             except psutil.Error:

@@ -5,21 +5,15 @@ from __future__ import annotations
 import argparse
 import fcntl
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from cluster.compose import ComposeError
 from cluster.environment import FILE, ROOT, parse, write
-from cluster.local import Cluster
+from cluster.local import PROBLEMS, Cluster
 
 NAME = "arazzo_cluster"
 """Airflow's database and its user; those of the ledger have ``_ledger`` behind it."""
-
-PROBLEMS = (ComposeError, KeyError, RuntimeError, OSError, SQLAlchemyError, subprocess.SubprocessError)
 
 
 def main() -> int:

@@ -18,8 +18,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+from sqlalchemy.exc import SQLAlchemyError
 
-from cluster.compose import Service, interpolate, read
+from cluster.compose import ComposeError, Service, interpolate, read
 from cluster.environment import ROOT
 from cluster.servers import PostgreSQL, SharedRedis, check_redis_server
 from demo.api import USER, Client
@@ -35,6 +36,9 @@ PROJECT = "/opt/airflow-arazzo"
 SETTINGS_FILE = ROOT / "cluster" / "airflow_local_settings.py"
 PATIENCE = 180.0
 """Seconds until a service must be healthy."""
+
+PROBLEMS = (ComposeError, KeyError, RuntimeError, OSError, SQLAlchemyError, subprocess.SubprocessError)
+"""What can go wrong in an environment rather than in the program."""
 
 
 class Cluster:
@@ -204,7 +208,7 @@ class Cluster:
         for victim in victims:
             with contextlib.suppress(psutil.Error):
                 victim.kill()
-        root.wait(30)
+        self.processes.wait(instance)
         return len(victims)
 
     def revive(self, *instances: str) -> list[str]:

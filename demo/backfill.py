@@ -112,25 +112,34 @@ class Backfill:
 
     def billed(self) -> Totals:
         """What the sandbox's ledger adds up to."""
-        events = [effect["data"] for effect in self._effects("amberflo.event.ingested")]
-        orders = [effect["data"] for effect in self._effects("amberflo.prepaid.created")]
-        quantity = sum(int(event["meterValue"]) for event in events)
-        return Totals(len(events), quantity, len(orders), sum((o["amount"] for o in orders), Decimal(0)))
-
-    def _effects(self, kind: str) -> Iterator[dict[str, Any]]:
-        after = 0
-        while True:
-            url = f"{self.sandbox.url}/_sandbox/ledger?kind={kind}&after={after}&limit={PAGE}"
-            with urllib.request.urlopen(url, timeout=60) as response:
-                page = json.loads(response.read(), parse_float=Decimal, parse_int=Decimal)
-            yield from page
-            if len(page) < PAGE:
-                return
-            after = int(page[-1]["seq"])
+        return billed_in(self.sandbox.url)
 
     def received(self) -> int:
         """How many requests have reached the services."""
         return int(self.sandbox.call("GET", "summary")["requests"])
+
+
+def billed_in(sandbox: str) -> Totals:
+    """What the ledger of a sandbox adds up to.
+
+    :param sandbox: its address.
+    """
+    events = [effect["data"] for effect in _effects(sandbox, "amberflo.event.ingested")]
+    orders = [effect["data"] for effect in _effects(sandbox, "amberflo.prepaid.created")]
+    quantity = sum(int(event["meterValue"]) for event in events)
+    return Totals(len(events), quantity, len(orders), sum((o["amount"] for o in orders), Decimal(0)))
+
+
+def _effects(sandbox: str, kind: str) -> Iterator[dict[str, Any]]:
+    after = 0
+    while True:
+        url = f"{sandbox}/_sandbox/ledger?kind={kind}&after={after}&limit={PAGE}"
+        with urllib.request.urlopen(url, timeout=60) as response:
+            page = json.loads(response.read(), parse_float=Decimal, parse_int=Decimal)
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = int(page[-1]["seq"])
 
 
 def demonstrate(demo: Backfill, seconds: float) -> list[str]:

@@ -78,6 +78,10 @@ class Processes:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
 
+    def wait(self, name: str, seconds: float = 60) -> None:
+        """Wait until one of them has ended."""
+        next(process for known, process in self._running if known == name).wait(seconds)
+
     def pid(self, name: str) -> int:
         """Process id of a running process, by the name that it was started with."""
         return next(process.pid for known, process in self._running if known == name)

@@ -116,5 +116,8 @@ DEMONSTRATIONS = (
     ),
 )
 
+WORKFLOWS = tuple(each for each in DEMONSTRATIONS if each.dag_id not in ("nightly-usage", "monthly-billing"))
+"""Those that are no batches: the five shipped documents, once each."""
+
 AMBERFLO_SOURCES = ("meteringApi", "billingApi", "amberfloMeteringApi", "amberfloBillingApi", "amberflo")
 STRIPE_SOURCES = ("stripeCustomersApi", "stripeInvoiceApi", "stripe")

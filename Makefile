@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo backfill-demo test lint types layers tests chaos chaos-small bench bench-batch check docs clean
+.PHONY: install demo backfill-demo cluster test-cluster test lint types layers tests chaos chaos-small bench bench-batch check docs clean
 
 install: $(STAMP)
 
@@ -46,6 +46,15 @@ chaos-small: install
 backfill-demo: install
 	$(BIN)/python -m demo.backfill
 
+# What docker-compose.yml describes, as processes: Airflow on Celery, PostgreSQL, Redis. Until Ctrl-C.
+cluster: install
+	$(BIN)/python -m cluster
+
+# The shipped workflows, a batch and chaos on it, with a worker, Redis and the scheduler killed; some minutes.
+# More: make test-cluster TRIAL='--rows 100000 --customers 10 --days 10'
+test-cluster: install
+	$(BIN)/python -m cluster.trial $(TRIAL)
+
 # This project beside arazzo-runner, redocly respect, HttpOperator and bare loops, in one run: a table and
 # bench-results.json; about ten minutes. The others are installed into .bench, each by itself. With
 # ONLY="parse execute" some parts alone, with QUICK=1 rough figures.
@@ -64,4 +73,4 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf site tutorial $(VENV) .bench .backfill .demo .chaos dist build
+	rm -rf site tutorial $(VENV) .bench .backfill .demo .chaos .cluster .cluster-test dist build

@@ -19,7 +19,7 @@ from cluster.local import Cluster
 from demo.__main__ import Sandbox
 from demo.processes import Processes
 
-GAP = 12.0
+GAP = 8.0
 """Seconds between one cut and the next."""
 
 
@@ -74,7 +74,6 @@ class Billing:
         disturber.start()
         try:
             chaos.backfill("none", seconds)
-            yield from self._not_cut(cuts)
             disturber.stop()
             time.sleep(1)  # the service may be unreachable for a moment yet
             chaos.settle(seconds)
@@ -84,6 +83,7 @@ class Billing:
             chaos.backfill("completed", seconds)
         finally:
             cuts.stop()
+        yield from self._not_cut(cuts)
         self.account = chaos.account()
         print_account(self.account, self.total, "in the end")
         self.ended = [*cuts.done, *(f"{n} {what}" for what, n in sorted(disturber.counts.items()))]
@@ -96,7 +96,7 @@ class Billing:
         if cuts.problem:
             yield f"chaos: {cuts.problem}"
         if not cuts.all_done:
-            yield "chaos: the backfill was over before everything had been killed; more days are needed"
+            yield "chaos: the backfills were over before everything had been killed; more days are needed"
 
     def summary(self) -> Iterator[str]:
         """What was killed, what was intended, what was found."""

@@ -37,13 +37,14 @@ from demo.workflows import SEEDS, WORKFLOWS
 BATCH = "nightly-usage"
 DAY = {"period_start": "2025-03-01", "period_end": "2025-03-02"}
 SETTINGS = {
-    "PARALLELISM": "6",
-    "WORKER_CONCURRENCY": "3",
+    "PARALLELISM": "9",
+    "WORKER_CONCURRENCY": "3",  # fewer slots than tasks, so that some wait in Redis
     "HEARTBEAT_TIMEOUT": "20",
     "HEARTBEAT_CHECK": "5",
     "HEARTBEAT_EVERY": "5",
     "QUEUED_TIMEOUT": "45",
     "QUEUED_CHECK": "5",
+    "ORPHANS_CHECK": "10",
     "VISIBILITY_TIMEOUT": "60",
 }
 """As much at once as two cores bear; and what is lost is noticed sooner than in production."""
@@ -105,7 +106,9 @@ class Trial:
         client = self.cluster.client
         customers = [f"customer-{number:05d}" for number in range(1, self.rows + 1)]
         write_usage(self.table, customers, date.fromisoformat(DAY["period_start"]), 1)
-        self.sandbox.call("POST", "seed", seeds(customers))
+        self.sandbox.call(
+            "POST", "seed", {"amberflo": {"customers": seeds(customers)["amberflo"]["customers"]}}
+        )
         before, shares = billed_in(self.sandbox.url), self._shares()
         began = time.monotonic()
         run = client.trigger(BATCH, DAY)

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from airflow_arazzo.cli.main import main, parser
+from cluster.compose import read as services
+from cluster.local import FILE
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -71,6 +73,15 @@ def check(words: list[str]) -> None:
             _arguments(rest[2:])
         if rest[1] == "pytest":
             assert all((ROOT / each).exists() for each in rest[2:])
+    elif name == "docker":
+        assert rest[0] == "compose"
+        if rest[1] == "exec":
+            assert rest[2] in services(FILE)
+            check(rest[3:])
+        else:
+            scaled = [word.partition("=")[0] for word in rest if "=" in word]
+            assert rest[1] == "up"
+            assert set(scaled) <= set(services(FILE))
     elif name == "pip":
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         for each in re.findall(r"airflow-arazzo\[([\w,]+)\]", " ".join(rest)):

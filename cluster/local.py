@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -109,10 +110,11 @@ class Cluster:
             check_redis_server()
         for name in self.services:
             self._launch(name)
-        for name, each in self.services.items():
-            if each.health:
-                self._reach(name, "service_healthy")
-                say(f"  {', '.join(each.instances)}: healthy")
+        checked = [each for each in self.services.values() if each.health]
+        instances = [instance for each in checked for instance in each.instances]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for instance, _ in zip(instances, pool.map(self.wait_until_healthy, instances), strict=True):
+                say(f"  {instance}: healthy")
         self.client.wait_until_ready()
 
     def _launch(self, name: str) -> None:
@@ -232,8 +234,9 @@ class Cluster:
                 process.send_signal(signal.SIGKILL)
         if self.redis is not None:
             self.redis.stop()
-        if not keep:
+        if not keep and ("postgres", "service_started") in self._reached:
             self.postgresql.drop(*self.databases)
+        if not keep:
             shutil.rmtree(self.home / "volumes", ignore_errors=True)
             shutil.rmtree(self.home / "containers", ignore_errors=True)
         self.postgresql.stop()

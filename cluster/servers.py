@@ -56,8 +56,10 @@ class PostgreSQL:
         try:
             found = self._execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         except sa.exc.OperationalError as error:
-            return str(error.orig).strip().splitlines()[-1]
-        return "" if found == [(True,)] else "its user is no superuser"
+            return str(error.orig).strip().splitlines()[0]
+        if found != [(True,)]:
+            return "its user is no superuser"
+        return "" if shutil.which("psql") else "psql is not installed"
 
     def _start(self, port: int) -> None:
         """Start the one of Debian's clusters that has the port."""
@@ -155,4 +157,4 @@ def check_redis_server() -> None:
     :raises Missing: when it is not installed.
     """
     if not shutil.which("redis-server"):
-        raise Missing(f"there is no redis-server, and no Redis without password at port 6379. {_INSTALL}")
+        raise Missing(f"redis-server is not installed, and there is no other Redis to use. {_INSTALL}")

@@ -210,8 +210,7 @@ def test_the_environment_file_is_made_once_for_its_owner_alone(tmp_path: Path) -
 
 
 def test_git_and_the_image_leave_the_environment_file_out() -> None:
-    done = subprocess.run(["git", "check-ignore", "--quiet", ".env"], cwd=ROOT, check=False)
-    assert done.returncode == 0
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
     assert (ROOT / ".dockerignore").read_text().splitlines()[0] == "*"
 
 

@@ -120,7 +120,7 @@ def test_without_redis_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(servers, "REDIS", ("127.0.0.1", free_port()))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not SharedRedis().find()
-    with pytest.raises(Missing, match=r"no redis-server.*apt-get install"):
+    with pytest.raises(Missing, match=r"redis-server is not installed.*apt-get install"):
         check_redis_server()
 
 

@@ -111,6 +111,7 @@ class Files:
 
     def write(self, places: Iterable[Place], *, after: str, era: int) -> str:
         """Write where all rows of the chunk stand; returns the digest."""
+        self._folder.mkdir(parents=True, exist_ok=True)  # where no row gets to, nothing has begun
         digest = self._write(self._folder / f"{self._name}.jsonl", places, after, era)
         for part in self._parts():
             part.unlink(missing_ok=True)

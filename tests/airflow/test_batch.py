@@ -406,3 +406,13 @@ def test_how_many_rows_may_fail(
     ran = run(run_dag, batch_dag(pay(), for_each=rows(3), max_failed_rows=allowed), api)
     assert ran.state == state
     assert report(ran)["failed"] == 1
+
+
+def test_a_step_that_no_row_gets_to(batch_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    api.decide = lambda request: 400
+    dag = batch_dag(pay(), {"stepId": "b"}, for_each=rows(2), max_failed_rows=None)
+    ran = run(run_dag, dag, api)
+    ok = ["success"]
+    assert states(ran) == {"rows": ok, "chunks.a": ok, "chunks.b": ok, "report": ok}
+    assert report(ran)["failed"] == 2
+    assert "/b" not in api.paths

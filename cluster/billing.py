@@ -102,11 +102,14 @@ class Billing:
         """What was killed, what was intended, what was found."""
         account = self.account
         found = sum(1 for times in account.found.values() if times)
-        unsure = len(account.unknown)
+        happened = sum(1 for effect in account.unknown if account.found[effect])
+        unsure, gone = len(account.unknown), len(account.lost) + missing(account)
+        behind = self.total - found - (unsure - happened) - missing(account)
         yield "killed:    " + "\n           ".join(self.ended)
         if self.revived:
             yield f"           ended by themselves and were started again: {dict(self.revived)}"
         yield f"intended:  {self.total} effects, once each"
         yield f"found:     {found}, of which {len(account.duplicated)} twice"
-        yield f"lost:      {len(account.lost) + missing(account)}"
-        yield f"for a person to decide: {unsure}, none of which was sent again"
+        yield f"lost:      {gone}"
+        yield f"for a person to decide: {unsure}, of which {happened} happened; none was sent again"
+        yield f"waiting behind those, never sent: {behind}"

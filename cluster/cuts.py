@@ -16,9 +16,6 @@ from cluster.local import Cluster
 TASK = "airflow worker -- "
 """Title of a process that runs a task."""
 
-QUEUES = ("default", "unacked")
-"""What Celery keeps in Redis: what waits, and what workers have taken and not done."""
-
 
 class Cuts(threading.Thread):
     """Ends a worker, then Redis with all that is in it, then the scheduler; each with SIGKILL, at work.
@@ -61,9 +58,9 @@ class Cuts(threading.Thread):
         self._stopping.set()
         self.join()
 
-    def tasks(self, service: str = "worker") -> list[psutil.Process]:
+    def tasks(self) -> list[psutil.Process]:
         """Processes of workers that run tasks."""
-        return [process for process in self._cluster.descendants(service) if _is_task(process)]
+        return [process for process in self._cluster.descendants("worker") if _is_task(process)]
 
     def _busy(self) -> bool:
         return bool(self._tasks_of(self._cluster.instances("worker")[0]))

@@ -200,7 +200,7 @@ def test_the_time_of_a_called_workflow_goes_on_while_its_task_has_no_slot(
 
 
 def test_a_first_attempt_asks_airflow_for_nothing_that_it_stored(polling: Any) -> None:
-    """Each question is a call of Airflow's API. Whoever came back, by a retry or by a reschedule, does ask."""
+    """Each question is a call of Airflow's API. Whoever came back, by retry or reschedule, does ask."""
     from airflow_arazzo.operators.pause import Pause
 
     asked: list[str] = []

@@ -7,19 +7,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
-
 from airflow_arazzo.description.diagnostics import Diagnostic, Severity, did_you_mean
-from airflow_arazzo.expression.jsonvalue import LARGEST_EXPONENT, decode_json, encode_json
-from airflow_arazzo.expression.pointer import format_pointer
+from airflow_arazzo.expression.jsonvalue import LARGEST_EXPONENT, decode_json
 from airflow_arazzo.plan.model import Workflow
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_DECIMAL = re.compile(r"Decimal\('([^']*)'\)")
-_LONGEST = 200
 
 
 class InvalidInputs(Exception):
@@ -58,7 +50,7 @@ def prepare_inputs(
         try:
             values[name] = exact(value, schema)
         except ValueError as error:
-            findings.append(_finding("wrong-input", f"input {name!r} {error}"))
+            findings.append(finding("wrong-input", f"input {name!r} {error}"))
     for name, schema in properties.items():
         if name not in values and isinstance(schema, dict) and "default" in schema:
             values[name] = exact(schema["default"], schema)
@@ -68,7 +60,8 @@ def prepare_inputs(
     return values
 
 
-def _finding(code: str, message: str, hint: str = "") -> Diagnostic:
+def finding(code: str, message: str, hint: str = "") -> Diagnostic:
+    """An error of inputs, which has no place in a file."""
     return Diagnostic(code, Severity.ERROR, message, None, hint)
 
 
@@ -78,12 +71,12 @@ def _expected(name: str, workflow: Workflow, findings: list[Diagnostic]) -> bool
     if name in workflow.credentials:
         source = workflow.credentials[name].source
         message = f"input {name!r} is a credential; it comes from the connection of source {source!r}"
-        findings.append(_finding("credential-input", message, "remove it from the inputs"))
+        findings.append(finding("credential-input", message, "remove it from the inputs"))
         return False
     open_ended = workflow.inputs.get("additionalProperties", False) is not False
     if name not in properties and not open_ended and "patternProperties" not in workflow.inputs:
         message = f"workflow {workflow.id!r} has no input {name!r}"
-        findings.append(_finding("unknown-input", message, did_you_mean(name, properties)))
+        findings.append(finding("unknown-input", message, did_you_mean(name, properties)))
         return False
     return True
 
@@ -168,79 +161,55 @@ def _kinds(schema: Any) -> tuple[str, ...]:
 
 
 def _schema_findings(workflow: Workflow, values: dict[str, Any]) -> list[Diagnostic]:
-    if not workflow.inputs:
+    if not workflow.inputs or _is_plainly_valid(workflow.inputs, values):
         return []
-    try:
-        errors = sorted(
-            _validator(workflow.inputs).iter_errors(values), key=lambda error: [str(p) for p in error.path]
-        )
-    except Exception as error:  # a schema that is wrong in itself must not look like a fault of the inputs
-        return [_finding("input-schema", f"the inputs' schema cannot be applied: {error}")]
-    properties = workflow.inputs.get("properties") or {}
-    # A schema that repeats itself, as parts of allOf do, says the same of the same value several times.
-    return list(dict.fromkeys(_explained(error, properties) for error in errors))
+    # The validator takes longer to load than most workflows take to run.
+    from airflow_arazzo.engine.input_schema import schema_findings
+
+    return schema_findings(workflow, values)
 
 
-def _validator(schema: dict[str, Any]) -> Validator:
-    """The validator of a schema; making one costs as much as several steps of a workflow.
-
-    A validator keeps its schema alive, so that no other can come to have the same id.
-    """
-    known = _validators.get(id(schema))
-    if known is None:
-        if len(_validators) >= _VALIDATORS:
-            _validators.clear()
-        known = _validators[id(schema)] = _Exact(schema, format_checker=_FORMATS)
-    return known
-
-
-def _is_integer(checker: Any, instance: Any) -> bool:
-    if isinstance(instance, Decimal):
-        return instance.is_finite() and instance == instance.to_integral_value()
-    return isinstance(instance, int) and not isinstance(instance, bool)
-
-
-_Exact = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+_ANNOTATIONS = frozenset(
+    {
+        "$comment",
+        "default",
+        "deprecated",
+        "description",
+        "example",
+        "examples",
+        "readOnly",
+        "title",
+        "writeOnly",
+    }
 )
-_FORMATS = FormatChecker()
-_VALIDATORS = 64
-_validators: dict[int, Validator] = {}
+"""Keywords of JSON Schema that no value is measured against."""
+
+_OF_OBJECT = _ANNOTATIONS | {"type", "properties", "required", "additionalProperties"}
+_OF_VALUE = _ANNOTATIONS | {"type"}
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, Decimal),
+    "boolean": (bool,),
+}
 
 
-def _explained(error: ValidationError, properties: Mapping[str, Any]) -> Diagnostic:
-    if error.validator == "required" and not error.path:
-        name = next(n for n in _demanded(error) if error.message.startswith(repr(n)))
-        return _finding("missing-input", f"input {name!r} is required", _about(properties.get(name)))
-    name = str(error.path[0]) if error.path else ""
-    deeper = format_pointer(str(part) for part in list(error.path)[1:])
-    where = f"input {name!r}{' at ' + deeper if deeper else ''}" if name else "the inputs"
-    hint = "leave it out" if error.instance is None and len(error.path) == 1 else ""
-    return _finding("wrong-input", f"{where}: {_message(error)}", hint)
+def _is_plainly_valid(schema: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether values certainly fit, seen at a glance: texts, numbers and booleans in an object of them.
+
+    False says nothing: then the validator is asked.
+    """
+    if not _OF_OBJECT.issuperset(schema) or schema.get("type", "object") != "object":
+        return False
+    required, properties = schema.get("required") or (), schema.get("properties") or {}
+    if not all(name in values for name in required) or not isinstance(properties, dict):
+        return False
+    return all(_fits_plainly(properties.get(name), value) for name, value in values.items())
 
 
-def _demanded(error: ValidationError) -> list[str]:
-    """The names that a failed ``required`` demands."""
-    return [str(name) for name in error.validator_value] if isinstance(error.validator_value, list) else []
-
-
-def _message(error: ValidationError) -> str:
-    """What is wrong with a value, as JSON would write it, and not at any length."""
-    if error.validator == "type":
-        declared = error.validator_value
-        kinds = [str(kind) for kind in declared] if isinstance(declared, list) else [str(declared)]
-        value = encode_json(error.instance).decode()
-        return f"{_shortened(value)} is not of type {' or '.join(kinds)}"
-    return _shortened(_DECIMAL.sub(r"\1", error.message))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-
-
-def _about(schema: Any) -> str:
-    if not isinstance(schema, dict):
-        return ""
+def _fits_plainly(schema: Any, value: Any) -> bool:
+    if not isinstance(schema, dict) or not _OF_VALUE.issuperset(schema):
+        return False
     kind = schema.get("type")
-    said = str(schema.get("description") or schema.get("title") or "").strip().split("\n")[0]
-    return ", ".join(part for part in (str(kind) if kind else "", said) if part)
+    # By the very class, since a boolean is an integer to Python.
+    return isinstance(kind, str) and type(value) in _CLASSES.get(kind, ())

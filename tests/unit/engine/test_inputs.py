@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_arazzo.engine import inputs
+from airflow_arazzo.engine.input_schema import schema_findings
 from airflow_arazzo.engine.inputs import InvalidInputs, allows_null, cast_text, exact, prepare_inputs
 from airflow_arazzo.expression.jsonvalue import encode_json
 from airflow_arazzo.plan.model import CredentialInput, Workflow
@@ -270,3 +272,44 @@ def test_a_text_becomes_what_its_schema_says(text: str, schema: Any, value: Any)
 def test_a_text_that_is_no_such_value_is_refused(text: str, kind: str) -> None:
     with pytest.raises(ValueError, match=f"expected {kind}"):
         cast_text(text, {"type": kind})
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
+_VALUES = _SCALARS | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
+_KEYWORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["string", "integer", "number", "boolean", "null", ["string", "null"]]),
+        "title": st.just("t"),
+        "minimum": st.just(3),
+        "enum": st.just(["a", 1]),
+        "pattern": st.just("^b"),
+        "format": st.just("date"),
+    },
+)
+_NAMES = st.sampled_from(["a", "b", "c"])
+_OBJECTS = st.fixed_dictionaries(
+    {"type": st.just("object"), "properties": st.dictionaries(_NAMES, _KEYWORDS)},
+    optional={
+        "required": st.lists(_NAMES, unique=True),
+        "additionalProperties": st.booleans() | _KEYWORDS,
+        "minProperties": st.just(2),
+    },
+)
+
+
+@given(_OBJECTS, st.dictionaries(_NAMES, _VALUES))
+def test_what_is_valid_at_a_glance_is_valid(schema: dict[str, Any], values: dict[str, Any]) -> None:
+    if inputs._is_plainly_valid(schema, values):
+        assert schema_findings(Workflow(id="w", steps=(), inputs=schema), values) == []
+
+
+def test_usual_inputs_are_valid_at_a_glance() -> None:
+    schema = {
+        "type": "object",
+        "required": ["a"],
+        "properties": {"a": {"type": "string"}, "b": {"type": "number", "description": "d", "default": 1}},
+    }
+    assert inputs._is_plainly_valid(schema, {"a": "x", "b": Decimal("1.5")})
+    assert not inputs._is_plainly_valid(schema, {"b": 1})
+    assert not inputs._is_plainly_valid(schema, {"a": "x", "b": True})

@@ -8,7 +8,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.crypto import get_fernet
 
 from airflow_arazzo.operators.exchange import seal, unseal
-from airflow_arazzo.operators.rows import MANIFEST
+from airflow_arazzo.operators.rows_run import MANIFEST
 from airflow_arazzo.rows.manifest import BrokenManifest, Manifest, load
 from airflow_arazzo.rows.states import Files
 

@@ -132,7 +132,7 @@ def test_each_row_does_what_it_would_do_alone(batch_dag: Any, run_dag: Any, api:
 def test_a_chunk_that_fails_disturbs_no_other(
     batch_dag: Any, run_dag: Any, clear_and_run: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import airflow_arazzo.operators.chunk as module
+    import airflow_arazzo.operators.chunk_run as module
     from airflow_arazzo.rows.manifest import BrokenManifest
 
     real = module.read_chunk
@@ -244,7 +244,7 @@ def test_what_a_killed_task_sent_is_not_sent_again(
     tasks = attempts(pay(), for_each=SIX, concurrency=1)
     tasks.rows()
     with monkeypatch.context() as patched:
-        patched.setattr("airflow_arazzo.operators.chunk._Work.keep", lambda self: None)
+        patched.setattr("airflow_arazzo.operators.chunk_run._Work.keep", lambda self: None)
         die_at(patched, 3)
         with pytest.raises(MemoryError):
             tasks.execute("chunks.a")
@@ -262,7 +262,7 @@ def test_rows_that_wait_give_the_slot_back(
 ) -> None:
     from airflow.sdk.exceptions import AirflowRescheduleException
 
-    import airflow_arazzo.operators.chunk as module
+    import airflow_arazzo.operators.chunk_run as module
 
     looked: dict[str, int] = {}
 
@@ -442,7 +442,7 @@ def test_large_reports_go_into_a_file(attempts: Any, api: ScriptedApi) -> None:
     tasks.rows()
     tasks.execute("chunks.a")
     assert len(tasks.execute("report")["outputs"]) == 6
-    from airflow_arazzo.operators import report as module
+    from airflow_arazzo.operators import report_run as module
 
     module.LARGEST, kept = 10, module.LARGEST
     try:

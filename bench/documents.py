@@ -179,7 +179,8 @@ def figures(workflow: Path, data: bytes, kind: str, rounds: int) -> dict[str, li
     """Milliseconds of each, round by round."""
     from airflow_arazzo import ArazzoDag
     from airflow_arazzo.plan.cache import load_plan
-    from airflow_arazzo.plan.compiler import compile_workflow, forget_opened
+    from airflow_arazzo.plan.compiler import compile_workflow
+    from airflow_arazzo.plan.opened import forget_opened
 
     def cold() -> None:
         forget_opened()

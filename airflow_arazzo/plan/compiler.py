@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from airflow_arazzo.description.arazzo import ArazzoDocument, WorkflowObject
-from airflow_arazzo.description.arazzo_reader import read_arazzo
 from airflow_arazzo.description.diagnostics import (
     Diagnostic,
     DocumentError,
@@ -22,7 +21,6 @@ from airflow_arazzo.description.diagnostics import (
     has_errors,
     sorted_diagnostics,
 )
-from airflow_arazzo.description.digests import file_digest
 from airflow_arazzo.description.documents import Location, Report
 from airflow_arazzo.description.probes import read_probes
 from airflow_arazzo.description.sources import Library
@@ -35,6 +33,7 @@ from airflow_arazzo.plan.document import DocumentScope
 from airflow_arazzo.plan.flow import find_recursion
 from airflow_arazzo.plan.inputs import InputSchema
 from airflow_arazzo.plan.model import Description, Plan, Source, Step, Workflow, WorkflowCall
+from airflow_arazzo.plan.opened import opened, read_entry
 from airflow_arazzo.plan.operations import Target
 from airflow_arazzo.plan.options import Options
 from airflow_arazzo.plan.overlays import apply_overlays
@@ -80,7 +79,7 @@ def compile_document(path: Path, options: Options | None = None) -> Compilation:
     report = Report()
     plans: dict[str, Plan] = {}
     try:
-        arazzo = _read(library, options, report)
+        arazzo = read_entry(library, options, report)
     except DocumentError as error:
         return Compilation({}, error.diagnostics, library.dependencies())
     shape = list(report.diagnostics)
@@ -108,16 +107,16 @@ def compile_workflow(
     :raises DocumentError: with everything that is wrong with the document as far as it was looked at.
     """
     options = options or Options()
-    opened = _opened(path, options)
-    workflow = _chosen(opened.arazzo, workflow_id)
-    compiler = _Compiler(opened.arazzo, opened.library, options.probes)
-    plan = compiler.plan(workflow, opened.diagnostics)
-    diagnostics = [*opened.diagnostics, *compiler.report.diagnostics]
+    document = opened(path, options)
+    workflow = _chosen(document.arazzo, workflow_id)
+    compiler = _Compiler(document.arazzo, document.library, options.probes)
+    plan = compiler.plan(workflow, document.diagnostics)
+    diagnostics = [*document.diagnostics, *compiler.report.diagnostics]
     if options.strict:
         diagnostics = _strict(diagnostics)
     if has_errors(diagnostics):
         raise DocumentError(diagnostics)
-    return plan, opened.library.dependencies()
+    return plan, document.library.dependencies()
 
 
 def workflow_ids(path: Path, options: Options | None = None) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -126,56 +125,8 @@ def workflow_ids(path: Path, options: Options | None = None) -> tuple[tuple[str,
     :return: the ids, and the files they depend on as in :class:`Compilation`.
     :raises DocumentError: when the document cannot be read, or an overlay cannot be applied.
     """
-    opened = _opened(path, options or Options())
-    return tuple(workflow.id for workflow in opened.arazzo.workflows), opened.library.dependencies()
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A document that was read, with the sources that its workflows have needed so far.
-
-    :param asked: the document and how it was to be read.
-    :param diagnostics: what was found in its shape.
-    """
-
-    asked: tuple[object, ...]
-    library: Library
-    arazzo: ArazzoDocument
-    diagnostics: list[Diagnostic]
-
-    def is_current(self) -> bool:
-        """Whether no file has changed since."""
-        known = self.library.dependencies()
-        return all(file_digest(name) == digest for name, digest in known.items())
-
-
-_last: list[_Opened] = []
-"""The document that was opened last. A DAG file asks for all workflows of a document, one after the other."""
-
-
-def forget_opened() -> None:
-    """Read the next document from its file, whatever is known of it."""
-    _last.clear()
-
-
-def _opened(path: Path, options: Options) -> _Opened:
-    """A document, read again only when it is another one, or has changed.
-
-    :raises DocumentError: when it cannot be read, or an overlay cannot be applied.
-    """
-    sources = sorted((name, os.path.abspath(file)) for name, file in options.sources.items())
-    folders = [os.path.abspath(folder) for folder in options.source_path]
-    overlays = [os.path.abspath(file) for file in options.overlays]
-    asked = (os.path.abspath(path), repr((sources, folders, overlays)))
-    if _last and _last[0].asked == asked and _last[0].is_current():
-        return _last[0]
-    _last.clear()
-    library, report = Library(path, options.sources, options.source_path), Report()
-    arazzo = _read(library, options, report)
-    if arazzo is None:
-        raise DocumentError(report.diagnostics)
-    _last.append(_Opened(asked, library, arazzo, report.diagnostics))
-    return _last[0]
+    document = opened(path, options or Options())
+    return tuple(workflow.id for workflow in document.arazzo.workflows), document.library.dependencies()
 
 
 def overlays_for(path: Path, options: Options) -> list[Path]:
@@ -190,17 +141,6 @@ def overlays_for(path: Path, options: Options) -> list[Path]:
         return any(diagnostic.code == "overlay-document" for diagnostic in report.diagnostics)
 
     return [overlay for overlay in options.overlays if not is_elsewhere(overlay)]
-
-
-def _read(library: Library, options: Options, report: Report) -> ArazzoDocument | None:
-    """The entry document with its overlays applied; None (reported) when nothing can be made of it.
-
-    :raises DocumentError: when it cannot be read, or an overlay cannot be applied.
-    """
-    apply_overlays(library, options.overlays, report)
-    if report.failed:
-        raise DocumentError(report.diagnostics)
-    return read_arazzo(library.load(library.entry), report)
 
 
 def _chosen(arazzo: ArazzoDocument, workflow_id: str) -> WorkflowObject:

@@ -70,7 +70,7 @@ class Airflow(Client):
         # Tasks are forks of the scheduler: what it has imported, none of them has to import anew.
         settings = Path(self.environment["AIRFLOW_HOME"]) / "config" / "airflow_local_settings.py"
         settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text("from airflow_arazzo import arazzo_dags\n")
+        settings.write_text("import airflow_arazzo.preload\n")
         airflow = [sys.executable, "-m", "airflow"]
         run([*airflow, "db", "migrate"], self.environment)
         with tempfile.TemporaryDirectory() as folder:

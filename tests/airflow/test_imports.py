@@ -88,3 +88,16 @@ def test_running_a_step_does_not_load_the_compiler(tmp_path: Path) -> None:
     assert "airflow_arazzo.engine.transport" in loaded
     heavy = ("aiohttp", "requests", "airflow_arazzo.plan.compiler", "airflow_arazzo.cli")
     assert [name for name in loaded if name.startswith(heavy)] == []
+
+
+def test_a_process_that_has_loaded_everything_spares_its_tasks_that(tmp_path: Path) -> None:
+    code = (
+        "import json, sys\n"
+        "import airflow.sdk.execution_time.task_runner\n"
+        "import airflow_arazzo.preload\n"
+        "before = set(sys.modules)\n"
+        "from airflow_arazzo import ArazzoDag, ArazzoTaskGroup, arazzo_dags\n"
+        "import airflow_arazzo.batches, airflow_arazzo.operators.step_run, airflow_arazzo.operators.chunk_run\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))\n"
+    )
+    assert _loaded(code, tmp_path) == []

@@ -1,0 +1,21 @@
+"""Everything that a task needs, loaded at once: ``import airflow_arazzo.preload``.
+
+For processes whose forks run tasks or parse DAG files: what they have imported, none of their forks has to.
+"""
+
+from airflow_arazzo import batches, dag, factory, task_group
+from airflow_arazzo.engine import input_schema
+from airflow_arazzo.operators import chunk_run, outputs_run, report_run, rows_run, step_run
+
+__all__ = [
+    "batches",
+    "chunk_run",
+    "dag",
+    "factory",
+    "input_schema",
+    "outputs_run",
+    "report_run",
+    "rows_run",
+    "step_run",
+    "task_group",
+]

@@ -32,6 +32,8 @@ class Upstream:
         self._prefix = prefix
         mapped = ti.map_index is not None and ti.map_index >= 0
         self._map_index: int | None = ti.map_index if mapped else None
+        # Airflow starts a task that does not ask when all tasks directly before it have succeeded.
+        self._certain = frozenset() if component.asks else {way.task for way in component.upstream}
 
     def chosen_step(self) -> str | None:
         """The step to begin with, or None when the way through the workflow does not lead here.
@@ -115,6 +117,8 @@ class Upstream:
         return self._ti.xcom_pull(task_ids=self._prefix + task, key=key, map_indexes=self._map_index)
 
     def _succeeded(self, task: str) -> bool:
+        if task in self._certain:
+            return True
         task_id = self._prefix + task
         name = task_id if self._map_index is None else f"{task_id}_{self._map_index}"
         return str(self._states.get(name)) == "success"
@@ -125,6 +129,7 @@ class Upstream:
         needs = self._component.needs
         names = {way.task for way in self._component.upstream}
         names |= {task for read in needs.reads for task in read.tasks} | set(needs.recalls)
+        names -= self._certain
         found = self._ti.get_task_states(
             dag_id=self._ti.dag_id,
             task_ids=sorted(self._prefix + name for name in names),

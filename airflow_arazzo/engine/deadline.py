@@ -30,7 +30,7 @@ def too_late(stack: Stack, index: int, cause: Failure | None, *, keyed: bool) ->
     if not stack.frame.step:
         return Failure("timeout", message)
     step = stack.step()
-    failure = Failure("timeout", message, step.id)
+    failure = Failure("timeout", message, step.id, key=cause.key if cause else "")
     owed = stack.state.in_flight or (cause is not None and cause.fate == "unknown")
     if not owed or outcomes.may_resend(step):
         return failure

@@ -226,7 +226,7 @@ class Flow:
         retry.used[str(retry.action)] = 1 if limit is None else limit
         first = retry.failure or failure
         message = f"{first.message}; what was to run before a retry failed: {failure.message}"
-        both = Failure(first.code, message, step.id, first.hint, first.fate, first.status)
+        both = Failure(first.code, message, step.id, first.hint, first.fate, first.status, key=first.key)
         exchange = Exchange(None, retry.response) if retry.response else None
         self._take_over(step, both, exchange, retry.outputs)
 

@@ -23,8 +23,20 @@ class InvalidInputs(Exception):
 
     @property
     def reasons(self) -> str:
-        """All findings for a person, with what to do about them."""
-        return "; ".join(d.message + (f" ({d.hint})" if d.hint else "") for d in self.diagnostics)
+        """All findings for a person, with what to do about them: several are a list, one on each line."""
+        if len(self.diagnostics) == 1:
+            return self.line
+        lines = [f"\n  {_told(diagnostic)}" for diagnostic in self.diagnostics]
+        return f"{len(lines)} inputs do not fit:{''.join(lines)}"
+
+    @property
+    def line(self) -> str:
+        """As :attr:`reasons`, in one line."""
+        return "; ".join(_told(diagnostic) for diagnostic in self.diagnostics)
+
+
+def _told(diagnostic: Diagnostic) -> str:
+    return diagnostic.message + (f" ({diagnostic.hint})" if diagnostic.hint else "")
 
 
 def prepare_inputs(

@@ -19,6 +19,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     :param repeatable: of an unknown fate inside a called workflow: whether the request may be sent again
         whatever became of it.
     :param status: the response's status code, if there was a response.
+    :param key: under which the ledger has the effect that the failure is about, where that is known.
     :param retry_after: seconds that the service asks to wait before the next request; None when it does not.
     """
 
@@ -30,6 +31,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int | None = None
     retry_after: float | None = None
     repeatable: bool = False
+    key: str = ""
 
     def __str__(self) -> str:
         where = f"step {self.step!r}: " if self.step else ""

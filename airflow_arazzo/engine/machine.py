@@ -18,6 +18,7 @@ from airflow_arazzo.engine.flow import LOOP_LIMIT, LOOP_PAUSE, Flow
 from airflow_arazzo.engine.journal import Event, Failure, StepRecord
 from airflow_arazzo.engine.messages import Request, RequestError, Response, TransportError
 from airflow_arazzo.engine.part import Part
+from airflow_arazzo.engine.remarks import remarks
 from airflow_arazzo.engine.request import build_request
 from airflow_arazzo.engine.scope import Exchange, RunScope
 from airflow_arazzo.engine.stack import Returned, Stack
@@ -233,12 +234,14 @@ class Machine:
             self._succeed(step, exchange, outputs)
             return
         reasons = [verdict.reason for verdict in verdicts if not verdict.passed]
+        reasons += remarks(step, exchange, verdicts) if back is None else []
         code, message = ("output", problem) if passed else ("criteria", "; ".join(reasons))
         status = exchange.response.status if exchange.response else None
         effect = bool(back and back.effect)
         failure = outcomes.response_failure(step, status, code, message, effect=effect, keyed=self._ledger)
         asked = outcomes.retry_delay(None, exchange, self._clock()) or None
-        self._fail(step, msgspec.structs.replace(failure, retry_after=asked), exchange, outputs)
+        key = exchange.response.key if exchange.response else ""
+        self._fail(step, msgspec.structs.replace(failure, retry_after=asked, key=key), exchange, outputs)
 
     def _outputs(self, step: Step, scope: RunScope, called: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Outputs of a step, beside those of the workflow that it called; and why one cannot be had."""

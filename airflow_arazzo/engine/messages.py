@@ -56,6 +56,7 @@ class Response(msgspec.Struct, frozen=True):
     :param headers: in order of arrival, names as received.
     :param body: decoded from any transfer and content coding.
     :param elapsed: seconds from sending to the last byte.
+    :param key: under which the ledger has the effect, where the response does not tell whether there was one.
     """
 
     status: int
@@ -63,6 +64,7 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
     url: str = ""
     elapsed: float = 0.0
+    key: str = ""
 
     def header(self, name: str) -> str | None:
         """The first header of that name, whatever its case."""
@@ -71,7 +73,12 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class TransportError(Exception):
-    """No response. The subclasses say what is known of the request's fate."""
+    """No response. The subclasses say what is known of the request's fate.
+
+    :ivar key: under which the ledger has the effect, where it was asked about it.
+    """
+
+    key = ""
 
 
 class NotSent(TransportError):

@@ -26,7 +26,10 @@ OUTCOME_UNKNOWN = "outcome-unknown"
 """Code of the failure after which nothing more is sent: a request that must not be repeated has a fate that
 nobody knows."""
 
-FINAL = frozenset({OUTCOME_UNKNOWN, "other-request", "ledger-unavailable"})
+LEDGER_UNAVAILABLE = "ledger-unavailable"
+"""Code of the failure where nobody can say what was sent before, so that nothing is."""
+
+FINAL = frozenset({OUTCOME_UNKNOWN, "other-request", LEDGER_UNAVAILABLE})
 """Codes of failures after which no action of the document runs: it would act without knowing what was
 billed. The last two are the ledger's: the same effect was asked for with another request before, or nobody
 can say because the ledger cannot be reached."""
@@ -69,11 +72,17 @@ def transport_failure(step: Step, error: TransportError, *, keyed: bool = False)
     """
     code = getattr(error, "code", "")
     if isinstance(error, NotSent):
-        return Failure(code or "not-sent", str(error), step.id, fate="not-sent")
+        return Failure(code or "not-sent", _not_sent(error, code), step.id, fate="not-sent", key=error.key)
     if code == OUTCOME_UNKNOWN:
-        return Failure(code, str(error), step.id, _LOOK_IT_UP, fate="unknown")
+        return Failure(code, str(error), step.id, _LOOK_IT_UP, fate="unknown", key=error.key)
     status = getattr(error, "status", None)
-    return response_failure(step, status, "no-response", str(error), effect=False, keyed=keyed)
+    failure = response_failure(step, status, "no-response", str(error), effect=False, keyed=keyed)
+    return msgspec.structs.replace(failure, key=error.key)
+
+
+def _not_sent(error: NotSent, code: str) -> str:
+    """A reason that says for itself that nothing was sent."""
+    return f"{error}; nothing was sent" if code == LEDGER_UNAVAILABLE else str(error)
 
 
 def _fate(status: int | None) -> Fate:
@@ -112,7 +121,7 @@ def interrupted(step: Step, failure: Failure, *, keyed: bool) -> Failure:
     if may_resend(step, keyed=keyed):
         return msgspec.structs.replace(failure, fate="unknown")
     message = f"{failure.message}; whether the request took effect is unknown"
-    return Failure(OUTCOME_UNKNOWN, message, failure.step, _LOOK_IT_UP, fate="unknown")
+    return Failure(OUTCOME_UNKNOWN, message, failure.step, _LOOK_IT_UP, fate="unknown", key=failure.key)
 
 
 def ended(failure: Failure, ended_by: str) -> Failure:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from airflow_arazzo.engine.redact import SHORTEST, redact
 from airflow_arazzo.ledger.model import LedgerUnavailable
 
 BUSY = 30.0
@@ -40,6 +41,10 @@ _POSTGRESQL_BEGIN = sa.text(
     " THEN set_config('synchronous_commit', 'on', true) END"
 )
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_TELLING = ("08", "28", "3D", "53", "57", "58", "25006", "3F000", "42501")
+"""How SQLSTATEs begin whose messages are about the database as such: never about a statement's values."""
+_LONGEST_REASON = 200
 _SQLITE_REASONS = ("locked", "unable to open", "disk", "readonly", "full", "malformed", "not a database")
 
 boot_clock: Callable[[], float] = (
@@ -101,9 +106,10 @@ class Database:
         url = self._url
         if self.is_local:
             return "in memory" if self._memory else f"in {url.database}"
-        # A password with an unescaped @ would otherwise be read, and shown, as part of the host.
-        host = url.host if url.host and _HOST.fullmatch(url.host) else "?"
-        return f"at {host}:{url.port or 5432}"
+        # A password with an unescaped @ or / would otherwise be read, and shown, as part of something else.
+        if not _is_plain(url):
+            return "at ?"
+        return f"at {url.host}:{url.port or 5432}{f'/{url.database}' if url.database else ''}"
 
     def close(self) -> None:
         """Close its connections."""
@@ -124,7 +130,7 @@ class Database:
                     yield self._turn(connection)
                 return
         except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
-            reason = _reason(error)
+            reason = _reason(error, self._url)
         # Out here and from nothing: the driver's exception may hold values or the password.
         raise LedgerUnavailable(f"the ledger {self.place} cannot be used: {reason}") from None
 
@@ -223,14 +229,38 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _reason(error: Exception) -> str:
+def _is_plain(url: sa.URL) -> bool:
+    """Whether host and database are what they seem, and no parts of a password that was not escaped."""
+    return bool(_HOST.fullmatch(url.host or "") and _NAME.fullmatch(url.database or "_"))
+
+
+def _reason(error: Exception, url: sa.URL) -> str:
     """What went wrong, in words that hold neither a statement's values nor a password."""
     if isinstance(error, ImportError):
         return "PostgreSQL's driver is not installed; get it with airflow-arazzo[postgres]"
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    kind = type(cause).__name__
     if code:
-        return f"{type(cause).__name__} ({code})"
-    text = str(cause) if isinstance(cause, sqlite3.Error) else ""
-    known = len(text) < 100 and any(word in text for word in _SQLITE_REASONS)
-    return text if known else type(cause).__name__
+        primary = getattr(getattr(cause, "diag", None), "message_primary", None) or ""
+        said = _told(primary, url) if code.startswith(_TELLING) else ""
+        return f"{said or kind} ({code})"
+    if isinstance(cause, sqlite3.Error):
+        text = str(cause)
+        return text if len(text) < 100 and any(word in text for word in _SQLITE_REASONS) else kind
+    # Without a code it is the connection that failed, or was lost.
+    lost = any(each.__name__ == "OperationalError" for each in type(cause).__mro__)
+    return (_told(str(cause), url) if lost else "") or kind
+
+
+def _told(text: str, url: sa.URL) -> str:
+    """The first line of what PostgreSQL or its driver says, without a password; empty when that is unsure."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    options = {name: value for name, value in url.query.items() if name != "sslmode"}
+    secrets = [str(url.password or "")]
+    for value in options.values():
+        secrets += [value] if isinstance(value, str) else value
+    said = redact(line, secrets)
+    short = any(each and len(each) < SHORTEST and each in said for each in secrets)
+    unsure = short or not _is_plain(url) or not said.isprintable() or len(said) > _LONGEST_REASON
+    return "" if unsure else said

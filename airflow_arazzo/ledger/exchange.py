@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_arazzo.engine.connection import Connection
 from airflow_arazzo.engine.machine import Send
-from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response
+from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Request, Response, TransportError
 from airflow_arazzo.engine.observe import quietly
 from airflow_arazzo.engine.redact import CREDENTIAL_HEADERS, holds, redact
 from airflow_arazzo.engine.run import Exchange
@@ -97,6 +97,17 @@ class LedgeredExchange:
         if is_repeatable(step):
             return await self._send(msgspec.structs.replace(command, again=False))
         key = effect_key(self._identity, command.path, command.visit)
+        try:
+            response = await self._once(key, command)
+        except TransportError as error:
+            error.key = key
+            raise
+        unsure = outcome_of(response.status) is Outcome.UNKNOWN
+        return msgspec.structs.replace(response, key=key) if unsure else response
+
+    async def _once(self, key: str, command: Send) -> Response:
+        """Send a request that changes something, unless it took effect before."""
+        request, step = command.request, command.step
         idempotency = _idempotency(step)
         # Before an intent is written that nothing comes of.
         keyed = with_key(request, idempotency, key) if idempotency is not None else request

@@ -79,7 +79,7 @@ class Checker:
             inputs = prepare_inputs(self._plan.root, {**self._shared, **given}, null_is_absent=True)
             check_requests(self._plan, inputs, self._secrets, absent_text=self._absent_text)
         except InvalidInputs as error:
-            return BadRow(found.line, key, error.reasons)
+            return BadRow(found.line, key, error.line)
         except CannotRun as error:
             return BadRow(found.line, key, str(error.failure))
         except ValueError as error:

@@ -171,7 +171,7 @@ class _Index:
             index._ends.append(index._ends[-1] + len(line))
         if twice:
             listed = [f"{key!r} (lines {', '.join(map(str, lines))})" for key, lines in twice.items()]
-            raise DuplicateRows(f"several rows have the same row_key: {_shortened(listed)}")
+            raise DuplicateRows(f"Several rows have the same row_key: {_shortened(listed)}")
         return index
 
     def line(self, number: int) -> bytes:

@@ -150,11 +150,12 @@ ANSWERS = "Answers of a service"
     ANSWERS,
     "400: the service refuses a request",
     "The service read the request and says no. A refusal has no effect.",
-    "Put right what it refused: the *Rendered Templates* of the task have the request, and with the connection's "
-    "extra `log_bodies` its body and the response's. Then clear the task.",
+    "Put right what it refused. The message has the service's reason where that is [nobody's "
+    "data](guides/airflow-ui.md#what-a-service-says); with the connection's extra `log_bodies` the log and the *Rendered Templates* have "
+    "both bodies. Then clear the task.",
 )
 def _bad_request(scene: Scene) -> str:
-    scene.sandbox.add_fault("error", path="/ingest", status=400, effect=False, body='{"message": "no meter"}')
+    scene.sandbox.add_fault("error", path="/ingest", status=400, effect=False)
     return scene.top_up()
 
 
@@ -241,13 +242,16 @@ def _missing_output(scene: Scene) -> str:
     "A response that is not JSON",
     "Something answered with 200 and a web page, such as a proxy's login or a maintenance page, and the step's "
     "criterion looks into the body.",
-    "The log says what came in place of JSON. Find out who sent it: the host in the connection, proxies. A status "
+    "The message says what came in place of JSON. Find out who sent it: the host in the connection, proxies. A status "
     "of 200 is an effect, which is not repeated; if there was none, `airflow arazzo ledger reissue` has the request "
     "sent anew.",
 )
 def _not_json(scene: Scene) -> str:
     scene.sandbox.add_fault(
-        "content_type", path="/v1/invoices/*/finalize", content_type="text/html", body="<h1>Maintenance</h1>"
+        "content_type",
+        path="/v1/invoices/*/finalize",
+        content_type="text/html",
+        body="<title>Maintenance</title>",
     )
     return scene.invoice()
 

@@ -39,7 +39,7 @@ _RAISED = re.compile(r"^(?:[a-z_]+\.)*(?P<error>\w+(?:Exception|Failed|Error|Not
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z \[")
 
 _VARYING = (
-    (re.compile(r"127\.0\.0\.1(:|', )\d{4,5}\b"), r"127.0.0.1\1PORT"),
+    (re.compile(r"127\.0\.0\.1(:|', |\", port )\d{4,5}\b"), r"127.0.0.1\1PORT"),
     (re.compile(r"\[Errno -\d\] [A-Z]\w+( \w+)*"), "[Errno -2] Name or service not known"),
     (re.compile(r"\bafter \d+ ms"), "after N ms"),
     (re.compile(r"\bin \d+ ms"), "in N ms"),

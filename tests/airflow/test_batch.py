@@ -299,7 +299,7 @@ def test_duplicates_are_named(batch_dag: Any, run_dag: Any, api: ScriptedApi) ->
     dag = batch_dag(pay(), for_each=twice, on_bad_rows="set_aside")
     ran = run(run_dag, dag, api)
     assert ran.state == "failed"
-    assert "several rows have the same row_key: 'c-1' (lines 1, 3, 4)" in ran.log
+    assert "Several rows have the same row_key: 'c-1' (lines 1, 3, 4)" in ran.log
     assert api.paths == []
 
 

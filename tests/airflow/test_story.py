@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted import KEY, Answer, ScriptedApi, end, workflow
+
+from airflow_arazzo.cli.main import main
+from airflow_arazzo.engine.journal import Failure
+from airflow_arazzo.operators.advice import what_to_do
 
 INPUTS = {
     "type": "object",
@@ -65,11 +70,12 @@ LOOKED_UP = "find out at the service whether it happened"
     [
         (Answer(200, {"state": "open"}), "'open' == 'done' is false", "nothing is sent again"),
         (Answer(422), "422 == 200 is false", "the request is sent anew"),
+        (Answer(422, {"message": "no credit"}), 'the service says: "no credit" [', "is sent anew"),
         (Answer(403), "403 == 200 is false", "check the credentials in the connection"),
         (Answer(500), "whether the request took effect is unknown", LOOKED_UP),
         (Answer(429), "429 == 200 is false", "put right what is wrong, then clear this task"),
     ],
-    ids=["effect", "refused", "forbidden", "unknown", "limited for the last time"],
+    ids=["effect", "refused", "refused with words", "forbidden", "unknown", "limited for the last time"],
 )
 def test_a_failure_says_what_to_do(
     workflow_dag: Any, run_dag: Any, api: ScriptedApi, answer: Answer, known: str, advice: str
@@ -88,6 +94,45 @@ def test_a_failure_says_what_to_do(
     before = ran.log[: ran.log.index("What to do: ")].splitlines()[-1]
     assert known in before
     assert "step 'a'" in before
+
+
+def test_an_unknown_outcome_names_its_key(
+    workflow_dag: Any,
+    run_dag: Any,
+    api: ScriptedApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ARAZZO_LEDGER", f"sqlite:///{tmp_path}/story.db")
+    dag = workflow_dag(workflow("w", order(), inputs=INPUTS), operations=["POST /a"], ledger=True)
+    api.answer("/a", Answer(500))
+    ran = run_dag(dag, {"who": "acme"}, connections={"api": api.connection()})
+    (key,) = re.findall("ledger resolve ([0-9a-f]{12}) --happened", ran.log)
+    assert main(["ledger", "resolve", key, "--happened", "--reason", "found it"]) == 0
+    again = run_dag(dag, {"who": "acme"}, connections={"api": api.connection()})
+    assert "ledger resolve KEY" not in ran.log + again.log
+
+
+def test_an_unknown_outcome_that_the_ledger_does_not_have() -> None:
+    """Signing in, say, is not among what the ledger keeps: nobody is sent there for a key that is none."""
+    failure = Failure("outcome-unknown", "status 500", "a", fate="unknown")
+    advice = what_to_do(failure, ledger=True, only_safe=False, again=False)
+    assert "what the ledger does not have is sent again" in advice
+    assert "KEY" not in advice
+
+
+def test_the_words_of_a_service_hold_no_secret_and_no_input(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi
+) -> None:
+    dag = workflow_dag(workflow("w", order(), inputs=INPUTS), operations=["POST /a"])
+    connection = api.connection(password="open sesame")
+    api.answer("/a", Answer(400, {"message": "the key open sesame is wrong"}))
+    ran = run_dag(dag, {"who": "somebody"}, connections={"api": connection})
+    assert 'the service says: "the key *** is wrong"' in ran.log
+    api.answer("/a", Answer(400, {"message": "Somebody owes us", "code": "blocked"}))
+    ran = run_dag(dag, {"who": "somebody"}, connections={"api": connection})
+    assert "the service says: code blocked [" in ran.log
+    assert "somebody owes" not in ran.log.lower()
 
 
 def test_airflow_runs_it_again(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Response
@@ -65,7 +66,7 @@ def test_safe_methods_pass_by(bench: Any, scripted: Any, method: str) -> None:
 )
 def test_what_each_result_is_written_as(bench: Any, scripted: Any, result: Any, outcome: str) -> None:
     if isinstance(result, Response):
-        assert bench.attempt(scripted(result)) is result
+        assert msgspec.structs.replace(bench.attempt(scripted(result)), key="") == result
     else:
         with pytest.raises(type(result)):
             bench.attempt(scripted(result))

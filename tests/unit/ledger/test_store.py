@@ -238,6 +238,31 @@ def test_no_error_shows_values(store: Store, described: Described) -> None:
     assert "During handling" not in shown
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (
+            "postgresql://me@127.0.0.1:1/books",
+            'at 127.0.0.1:1/books cannot be used: connection to server at "127.0.0.1", port 1 failed: '
+            "Connection refused",
+        ),
+        (
+            f"postgresql://me:{PASSWORD}@nowhere.invalid/books",
+            'at nowhere.invalid:5432/books cannot be used: could not translate host name "nowhere.invalid" ',
+        ),
+        ("postgresql://me:a@b@127.0.0.1:1/books", "at ? cannot be used: OperationalError"),
+        # What holds the password is not shown, or not as it is.
+        ("postgresql://me:refused@127.0.0.1:1/books", "port 1 failed: Connection ***"),
+        ("postgresql://me:port@127.0.0.1:1/books", "at 127.0.0.1:1/books cannot be used: OperationalError"),
+    ],
+)
+def test_why_a_database_is_out_of_reach(url: str, reason: str, described: Described) -> None:
+    with pytest.raises(LedgerUnavailable) as raised:
+        Store(url).insert("k", described(), 10)
+    assert reason in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def test_a_file_that_is_no_database(file: Path, described: Described) -> None:
     file.write_text("something else altogether, and long enough to be looked at" * 20)
     with pytest.raises(LedgerUnavailable, match="not a database"):
@@ -269,5 +294,5 @@ def test_places_for_messages() -> None:
             "postgresql://me:p@x@h:1/l",
         )
     ]
-    assert places[:3] == ["in memory", "in /tmp/l.db", "at db.test:5432"]
+    assert places[:3] == ["in memory", "in /tmp/l.db", "at db.test:5432/l"]
     assert "x" not in places[3]

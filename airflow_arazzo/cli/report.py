@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_arazzo.cli.advice import what_to_do
 from airflow_arazzo.cli.output import say, say_json
 from airflow_arazzo.engine.journal import Failure, StepRecord
 from airflow_arazzo.engine.run import RunResult
@@ -52,8 +53,11 @@ class Report(msgspec.Struct, frozen=True):
                 step["elapsed"] = float(step["elapsed"])
         return cls(msgspec.convert(plain, RunResult, builtin_types=(Decimal,)), tasks)
 
-    def print(self, form: str) -> None:
-        """Print it: ``json``, or ``text`` for people."""
+    def print(self, form: str, *, advise: bool = True) -> None:
+        """Print it: ``json``, or ``text`` for people.
+
+        :param advise: whether to say what to do about a failure.
+        """
         if form == "json":
             say_json(self.as_json())
             return
@@ -66,10 +70,12 @@ class Report(msgspec.Struct, frozen=True):
             say(f"{name} = {encode_json(value).decode()}")
         error = self.result.error
         say(self.result.status if error is None else f"{self.result.status}: {error}")
+        if error is not None and advise and (advice := what_to_do(error, self.result.steps)):
+            say(f"What to do: {advice}")
 
 
 def _line(record: StepRecord) -> str:
-    asked = f"  {record.method} {record.url}" if record.method else ""
+    asked = f"  {record.method} {record.url}".rstrip() if record.method else ""
     came = f" → {record.status_code}" if record.status_code is not None else ""
     took = f" in {record.elapsed * 1000:.0f} ms" if record.elapsed is not None else ""
     return f"{'✓' if record.status == 'succeeded' else '✗'} {record.step}{asked}{came}{took}"

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from airflow_arazzo.cli.advice import without_connection
 from airflow_arazzo.cli.airflow_run import Order, run_in_airflow
 from airflow_arazzo.cli.arguments import options_of, pairs
+from airflow_arazzo.cli.bodies import run_here
 from airflow_arazzo.cli.output import EXIT_FAILED, EXIT_OK, BadArgument, complain, located
 from airflow_arazzo.cli.report import Report
 from airflow_arazzo.description.diagnostics import Severity, did_you_mean
@@ -21,7 +25,7 @@ from airflow_arazzo.engine.connection import (
     environment_text,
 )
 from airflow_arazzo.engine.inputs import InvalidInputs, prepare_inputs
-from airflow_arazzo.engine.run import RunResult, refused_inputs, run_plan
+from airflow_arazzo.engine.run import RunResult, refused_inputs
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import Plan
@@ -54,11 +58,21 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.record:
             report = _record(Path(arguments.record), plan, inputs, connections)
         else:
-            report = Report(asyncio.run(run_plan(plan, inputs, connections)))
+            report = Report(asyncio.run(run_here(plan, inputs, connections)))
     except InvalidInputs as error:
         report = Report(refused_inputs(error))
+    report = _explained(report, plan, texts)
     report.print(arguments.format)
     return EXIT_OK if report.result.status == "succeeded" else EXIT_FAILED
+
+
+def _explained(report: Report, plan: Plan, texts: Mapping[str, str]) -> Report:
+    """The report; where a connection is wanting, its error says how to give one."""
+    result = report.result
+    if result.error is None:
+        return report
+    error = without_connection(result.error, plan, texts)
+    return msgspec.structs.replace(report, result=msgspec.structs.replace(result, error=error))
 
 
 def _check_together(arguments: argparse.Namespace) -> None:
@@ -114,7 +128,9 @@ def _replay(
     except (UnexpectedRequest, UnusedExchanges) as error:
         complain(f"airflow-arazzo: --replay: {error}")
         return EXIT_FAILED
-    Report(RunResult(came.status, came.outputs, came.steps, came.failure)).print(arguments.format)
+    Report(RunResult(came.status, came.outputs, came.steps, came.failure)).print(
+        arguments.format, advise=False
+    )
     return EXIT_OK if came.status == "succeeded" else EXIT_FAILED
 
 

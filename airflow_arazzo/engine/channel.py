@@ -58,9 +58,9 @@ class Progress:
     def failure(self, problem: str) -> NotSent | OutcomeUnknown:
         """The exception that a problem amounts to at this point."""
         message = redact(f"{self._what}: {problem}", self._secrets)
-        if self.left:
-            return OutcomeUnknown(message, status=self.status)
-        return NotSent(message)
+        error = OutcomeUnknown(message, status=self.status) if self.left else NotSent(message)
+        error.url = redact(self._what.partition(" ")[2], self._secrets)
+        return error
 
 
 class Channel:

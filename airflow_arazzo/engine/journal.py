@@ -41,7 +41,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt at a step, for reports.
 
-    :param url: the URL that was asked, without credentials; empty when nothing was sent.
+    :param url: the URL that was asked, also in vain, without credentials; empty when it never was.
     :param elapsed: seconds from sending to the last byte.
     :param outputs: names and values, those that are credentials masked.
     """

@@ -159,7 +159,7 @@ class Machine:
         self.state.in_flight = False
         if isinstance(outcome, TransportError):
             failure = outcomes.transport_failure(sent.step, outcome, keyed=self._ledger)
-            self._fail(sent.step, failure, Exchange(sent.request, None), {})
+            self._fail(sent.step, failure, Exchange(sent.request, None, outcome.url), {})
         else:
             self._judge(sent.step, Exchange(sent.request, outcome))
         self._settle()
@@ -295,7 +295,7 @@ class Machine:
                 step=step.id,
                 status="failed" if failure else "succeeded",
                 method=request.method if request else "",
-                url=response.url if response else "",
+                url=response.url if response else exchange.url if exchange else "",
                 status_code=response.status if response else None,
                 elapsed=response.elapsed if response else None,
                 outputs=shown,

@@ -76,9 +76,11 @@ class TransportError(Exception):
     """No response. The subclasses say what is known of the request's fate.
 
     :ivar key: under which the ledger has the effect, where it was asked about it.
+    :ivar url: the URL that was to be asked, without credentials, where it came that far.
     """
 
     key = ""
+    url = ""
 
 
 class NotSent(TransportError):

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from airflow_arazzo.engine.messages import Request, Response
+from airflow_arazzo.engine.redact import MASK
 from airflow_arazzo.engine.scope import Exchange
 from airflow_arazzo.expression.criteria import Verdict
 from airflow_arazzo.expression.jsonvalue import to_text
@@ -127,6 +128,8 @@ def _is_name(value: Any, carried: frozenset[str]) -> bool:
 def _is_fit(text: str, carried: frozenset[str]) -> bool:
     """Whether a text is short, one line, and nobody's data as far as can be told."""
     if not 0 < len(text) <= LONGEST or not text.isprintable() or _SOMEBODYS.search(text):
+        return False
+    if MASK in text:  # recorded; in its place was what looks like a key, as a rule
         return False
     low = text.casefold()
     words = set(_WORD.findall(low))

@@ -17,11 +17,13 @@ class Exchange:
 
     :param request: None when it is no longer known.
     :param response: None when there was none.
+    :param url: that was asked in vain, for records.
     """
 
-    def __init__(self, request: Request | None, response: Response | None) -> None:
+    def __init__(self, request: Request | None, response: Response | None, url: str = "") -> None:
         self.request = request
         self.response = response
+        self.url = url
         self.warning: str | None = None
         self._body: Any = None
         self._read = False

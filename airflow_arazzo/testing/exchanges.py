@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_arazzo.description import yaml
 from airflow_arazzo.description.diagnostics import did_you_mean
-from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Response
+from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Response, TransportError
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.expression.model import ABSENT
 from airflow_arazzo.plan.model import Plan
@@ -89,12 +89,19 @@ class Declared(msgspec.Struct, frozen=True):
         :param url: of the request; a recorded exchange has its own.
         :raises TransportError: where nothing does.
         """
-        if self.error == "not-sent":
-            raise NotSent(self.message or "the request is declared as not sent")
         if self.error:
-            message = self.message or "the request is declared as one whose outcome is unknown"
-            raise OutcomeUnknown(message, status=self.status)
+            raise self._lost(url)
         return Response(self.status or 200, self.headers, self.body, url=self.url or url)
+
+    def _lost(self, url: str) -> TransportError:
+        error: TransportError
+        if self.error == "not-sent":
+            error = NotSent(self.message or "the request is declared as not sent")
+        else:
+            message = self.message or "the request is declared as one whose outcome is unknown"
+            error = OutcomeUnknown(message, status=self.status)
+        error.url = self.url or url
+        return error
 
     def refuses(self, asked: Asked) -> str:
         """Why a request is not the one that this exchange is for, or an empty text."""

@@ -128,7 +128,7 @@ def _exchange(plan: Plan, mask: Mask, command: Send, outcome: Response | Transpo
     """One exchange as it is written."""
     request, call = command.request, command.step.call
     asked: dict[str, Any] = {"method": request.method, "path": mask.text(shown_target(command, plan))}
-    if isinstance(outcome, Response) and outcome.url:
+    if outcome.url:
         asked["url"] = mask.text(outcome.url)
     if (body := body_of(request)) is not ABSENT:
         asked["body"] = mask.value(body) if not isinstance(body, bytes) else MASK

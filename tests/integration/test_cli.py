@@ -125,8 +125,9 @@ def test_run_reports_as_text(sandbox: RunningSandbox, capsys: Captured) -> None:
     assert run(sandbox) == 1
     said = capsys.readouterr()
     assert said.err == ""
-    assert said.out.splitlines()[-2].startswith("✗ createPrepaid  POST")
-    last = said.out.splitlines()[-1]
+    assert said.out.splitlines()[-3].startswith(f"✗ createPrepaid  POST {sandbox.url}/payments-")
+    last, advice = said.out.splitlines()[-2:]
+    assert advice.startswith("What to do: find out at the service whether it happened")
     assert last.startswith("failed: step 'createPrepaid': ")
     assert "whether the request took effect is unknown [outcome-unknown]" in last
     assert last.endswith("(look it up at the service before anything is sent again)")
@@ -559,3 +560,61 @@ def test_check_does_not_load_what_only_running_needs() -> None:
     imported = re.findall(rb"\|\s+([\w.]+)$", found.stderr, re.MULTILINE)
     assert b"airflow_arazzo.plan.compiler" in imported
     assert {b"airflow", b"aiohttp", b"asyncio", b"jsonschema"}.isdisjoint(imported)
+
+
+# --- what a person reads after a failure ---------------------------------------------------------------
+
+
+def test_a_refusal_says_why_and_what_to_do(sandbox: RunningSandbox, capsys: Captured) -> None:
+    sandbox.add_fault("error", path="/customers", status=400, effect=False)
+    assert run(sandbox) == 1
+    first, failed, advice = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"✗ createCustomer  POST {sandbox.url}/customers → 400 in ")
+    assert failed.endswith('the service says: "An injected fault" (code BAD_REQUEST) [criteria]')
+    assert advice == (
+        "What to do: put right what the service refused, then run it again. With 'log_bodies' in the "
+        "connection's extra, requests and responses are shown."
+    )
+
+
+def test_who_runs_it_again_is_told_what_that_repeats(sandbox: RunningSandbox, capsys: Captured) -> None:
+    sandbox.add_fault("error", path="/payments/*", status=400, effect=False)
+    sandbox.add_fault("error", path="/payments-*", status=400, effect=False)
+    assert run(sandbox) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("✓ ")
+    assert said[-1].endswith("There is no ledger here: running it again sends again what took effect.")
+
+
+def test_a_service_that_is_out_of_reach(capsys: Captured) -> None:
+    assert run() == 1
+    first, failed, advice = capsys.readouterr().out.splitlines()
+    assert first == "✗ createCustomer  POST http://127.0.0.1:9/customers"
+    assert "[not-sent]" in failed
+    assert advice == (
+        "What to do: check the host in the connection, and whether the service can be reached from here."
+    )
+
+
+def test_without_a_connection_the_message_says_how_to_give_one(capsys: Captured) -> None:
+    assert main(["run", PROVISION, WORKFLOW, "--inputs", json.dumps(INPUTS)]) == 1
+    said = capsys.readouterr().out
+    assert 'there is no such connection: set AIRFLOW_CONN_BILLINGAPI=\'{"conn_type":"arazzo",' in said
+    assert "or give it with --connection 'billingApi={" in said
+    bare = "billingApi=" + json.dumps({"conn_type": "arazzo", "host": "http://127.0.0.1:9"})
+    assert main(["run", PROVISION, WORKFLOW, "--inputs", json.dumps(INPUTS), "--connection", bare]) == 1
+    assert "AIRFLOW_CONN" not in capsys.readouterr().out
+
+
+def test_bodies_are_shown_where_the_connection_asks_for_them(
+    sandbox: RunningSandbox, capsys: Captured
+) -> None:
+    sandbox.add_fault("content_type", path="/customers", content_type="application/json", body=f'"{KEY}"')
+    for shown in (False, True):
+        extra = {"extra": {"log_bodies": shown}}
+        given = ["--inputs", json.dumps(INPUTS), "--connection", connection(sandbox, **extra)]
+        main(["run", PROVISION, WORKFLOW, *given])
+        said = capsys.readouterr().err
+        assert ("createCustomer: body of the request: {" in said) is shown
+        assert ('createCustomer: body of the response: "***"' in said) is shown
+        assert KEY not in said

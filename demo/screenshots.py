@@ -62,14 +62,16 @@ class Browser:
     """Headless Chromium, logged in.
 
     :param airflow: the Airflow to look at.
+    :param height: of its window, in pixels.
     """
 
-    def __init__(self, airflow: Airflow, chromium: str, driver: str) -> None:
+    def __init__(self, airflow: Airflow, chromium: str, driver: str, *, height: int = 900) -> None:
         options = webdriver.ChromeOptions()
         options.binary_location = chromium
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
             options.add_argument(argument)
-        options.add_argument("--window-size=1440,900")
+        options.add_argument(f"--window-size=1440,{height}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self._driver = webdriver.Chrome(options=options, service=Service(driver))
         self._url = airflow.url
         self._driver.get(f"{airflow.url}/auth/login")
@@ -83,8 +85,7 @@ class Browser:
         :param then: what to do on the page before the picture is taken.
         :raises RuntimeError: when the words do not appear.
         """
-        self._driver.get(self._url + path)
-        self._wait(name, words[:1])
+        self.open(path, *words[:1], name=name)
         if then is not None:
             then(self._driver)
         self._wait(name, words)
@@ -94,6 +95,20 @@ class Browser:
         IMAGES.mkdir(exist_ok=True)
         self._driver.save_screenshot(str(IMAGES / f"{name}.png"))
         print(f"docs/images/{name}.png", flush=True)
+
+    def open(self, path: str, *words: str, name: str = "") -> webdriver.Chrome:
+        """Open a page, and wait until it shows some words.
+
+        :param name: of the page, for messages and the picture of what is there instead.
+        :raises RuntimeError: when the words do not appear.
+        """
+        self._driver.get(self._url + path)
+        self._wait(name or path.strip("/").replace("/", "-"), words)
+        return self._driver
+
+    def errors(self) -> list[dict[str, Any]]:
+        """What has come to the browser's console as an error since this was asked for last."""
+        return [entry for entry in self._driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
 
     def _wait(self, name: str, words: tuple[str, ...]) -> None:
         deadline = time.monotonic() + PATIENCE

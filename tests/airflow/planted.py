@@ -141,11 +141,7 @@ class Scene:
         """A copy of the prepaid workflow beside those of its sources."""
         for each in ("amberflo-metering-openapi.yaml", "amberflo-billing-openapi.yaml"):
             self.copy(OPENAPI / each)
-        qualified = [
-            (f"operationId: {name}", f"operationId: $sourceDescriptions.{source}.{name}")
-            for source, name in (("meteringApi", "ingestMeterEvents"), ("billingApi", "createPrepaidOrder"))
-        ]
-        return self.copy(TOP_UP, *qualified, *changes, name="top-up.yml")
+        return self.copy(TOP_UP, *changes, name="top-up.yml")
 
     def json_file(self, name: str, value: Any) -> Path:
         """A JSON file in the folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,8 +134,18 @@ def test_run_reports_as_text(sandbox: RunningSandbox, capsys: Captured) -> None:
     assert last.endswith("(look it up at the service before anything is sent again)")
 
 
-def test_run_prints_warnings_to_standard_error_and_no_notes(capsys: Captured) -> None:
-    assert main(["run", LAUNCH, "launch-usage-based-product", "--inputs", "{}"]) == 1
+@pytest.fixture
+def unqualified(tmp_path: Path) -> str:
+    """A shipped document whose operationIds do not say of which source they are."""
+    shutil.copytree(SPECS.parent / "openapi", tmp_path / "openapi")
+    (tmp_path / "arazzo").mkdir()
+    document = tmp_path / "arazzo" / "launch.yml"
+    document.write_text(re.sub(r"\$sourceDescriptions\.\w+\.", "", Path(LAUNCH).read_text()))
+    return str(document)
+
+
+def test_run_prints_warnings_to_standard_error_and_no_notes(capsys: Captured, unqualified: str) -> None:
+    assert main(["run", unqualified, "launch-usage-based-product", "--inputs", "{}"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 4
     assert all("warning:" in line and "[operation-unqualified]" in line for line in said)
@@ -428,16 +439,16 @@ def test_an_interrupted_run_says_what_that_may_mean(
 # --- check and plan ------------------------------------------------------------------------------------
 
 
-def test_check_prints_findings_and_a_summary(capsys: Captured) -> None:
+def test_check_prints_findings_and_a_summary(capsys: Captured, unqualified: str) -> None:
     assert main(["check", PROVISION]) == 0
     assert capsys.readouterr().out == (
         f"{PROVISION}: 1 workflow ready\n1 of 1 document compile; 0 errors, 0 warnings, 0 notes\n"
     )
-    assert main(["check", LAUNCH, PROVISION]) == 0
+    assert main(["check", unqualified, PROVISION]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 15, "three for each warning, one for each document, and a summary"
     assert re.fullmatch(
-        rf"{re.escape(LAUNCH)}:\d+:\d+: warning: .+ \[operation-unqualified\] \(.+\)", lines[0]
+        rf"{re.escape(unqualified)}:\d+:\d+: warning: .+ \[operation-unqualified\] \(.+\)", lines[0]
     )
     assert lines[1:3] == [
         "    93 |         operationId: createMeterDefinition",
@@ -446,12 +457,12 @@ def test_check_prints_findings_and_a_summary(capsys: Captured) -> None:
     assert lines[-1] == "2 of 2 documents compile; 0 errors, 4 warnings, 0 notes"
 
 
-def test_check_with_strict_makes_errors_of_warnings(capsys: Captured) -> None:
-    assert main(["check", "--strict", LAUNCH, PROVISION]) == 2
+def test_check_with_strict_makes_errors_of_warnings(capsys: Captured, unqualified: str) -> None:
+    assert main(["check", "--strict", unqualified, PROVISION]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert sum(": error: " in line for line in lines) == 4
     assert lines[-1] == "1 of 2 documents compile; 4 errors, 0 warnings, 0 notes"
-    assert main(["plan", "--strict", LAUNCH]) == 2
+    assert main(["plan", "--strict", unqualified]) == 2
     assert "operation-unqualified" in capsys.readouterr().err
 
 
@@ -472,8 +483,8 @@ def test_check_looks_through_folders(capsys: Captured, tmp_path: Path) -> None:
     assert "broken.yaml" in capsys.readouterr().out
 
 
-def test_check_says_where(capsys: Captured) -> None:
-    assert main(["check", LAUNCH, "--format", "json"]) == 0
+def test_check_says_where(capsys: Captured, unqualified: str) -> None:
+    assert main(["check", unqualified, "--format", "json"]) == 0
     ((checked),) = json.loads(capsys.readouterr().out)
     first = checked["diagnostics"][0]
     assert first["code"] == "operation-unqualified"

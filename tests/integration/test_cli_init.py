@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -210,7 +211,11 @@ def test_how_sources_are_found_goes_into_the_file(
 
 def test_warnings_are_shown(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["init", str(LAUNCH)]) == 0
+    shutil.copytree(SPECS / "openapi", tmp_path / "openapi")
+    (tmp_path / "arazzo").mkdir()
+    text = re.sub(r"\$sourceDescriptions\.\w+\.", "", LAUNCH.read_text())
+    (tmp_path / "arazzo" / "launch.yml").write_text(text)
+    assert main(["init", "arazzo/launch.yml"]) == 0
     said = capsys.readouterr()
     assert said.err.count("[operation-unqualified]") == 4
     assert said.out.count("airflow connections add ") == 2

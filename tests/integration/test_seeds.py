@@ -73,13 +73,13 @@ LAUNCH = {
     "document": "amberflo-launch-usage-based-product-workflow.yml",
     "workflow": "launch-usage-based-product",
     "sources": {"meteringApi": METERING, "billingApi": BILLING},
-    "warnings": [],
+    "warnings": ["operation-unqualified"] * 4,
 }
 TOP_UP = {
     "document": "amberflo-meter-usage-and-topup-prepaid-workflow.yml",
     "workflow": "meter-usage-and-topup-prepaid",
     "sources": {"meteringApi": METERING, "billingApi": BILLING},
-    "warnings": [],
+    "warnings": ["operation-unqualified"] * 2,
     "amberflo": {
         "customers": [{"customerId": "c-1", "customerName": "A"}],
         "meters": [{"meterApiName": "calls", "displayName": "Calls", "type": "SUM_OF_ALL_USAGE"}],

@@ -23,7 +23,7 @@ from airflow_arazzo.expression.jsonvalue import to_text
 from airflow_arazzo.expression.model import Criterion, Expression
 from airflow_arazzo.plan.media_type import essence, is_json
 from airflow_arazzo.plan.model import Step
-from airflow_arazzo.plan.templates import expressions
+from airflow_arazzo.plan.reads import expressions
 
 LONGEST = 300
 """Characters of a service's reason; longer ones are not shown."""

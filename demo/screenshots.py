@@ -108,7 +108,8 @@ class Browser:
 
     def errors(self) -> list[dict[str, Any]]:
         """What has come to the browser's console as an error since this was asked for last."""
-        return [entry for entry in self._driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
+        driver: Any = self._driver
+        return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     def _wait(self, name: str, words: tuple[str, ...]) -> None:
         deadline = time.monotonic() + PATIENCE

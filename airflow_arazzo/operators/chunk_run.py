@@ -34,6 +34,7 @@ from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import LedgerUnavailable
 from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators.advice import begun
 from airflow_arazzo.operators.effects import identity_of, open_book
 from airflow_arazzo.operators.observation import observation
 from airflow_arazzo.operators.period import NoPeriod, stated_period
@@ -70,11 +71,11 @@ class ChunkRun:
         try:
             work = _Work(self.task, self.context, story)
         except (NotSent, BrokenManifest, exchange.NoEncryption, AirflowNotFoundException) as error:
-            raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
+            raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         try:
             paused = asyncio.run(self._drive(work, story))
         except NoLedger as error:
-            raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
+            raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         except LedgerUnavailable as error:
             raise StepFailed(story.safe(str(error))) from None
         finally:
@@ -136,7 +137,7 @@ class ChunkRun:
         try:
             period = stated_period(self.context, self.task.dag) if self.task.uses_period else None
         except NoPeriod as error:
-            raise AirflowFailException(f"Nothing was sent. {error}") from None
+            raise AirflowFailException(f"Nothing was sent. {begun(str(error))}") from None
         return identity_of(self.context, namespace, self.task.identity, period)
 
     def _give_back_slot(self, paused: Paused) -> NoReturn:

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundExceptio
 from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.run import check_credentials, secret_inputs
 from airflow_arazzo.hooks.arazzo import ArazzoHook
+from airflow_arazzo.operators.advice import begun
 from airflow_arazzo.operators.exchange import from_xcom
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.observation import count_set_aside
@@ -65,7 +66,7 @@ class RowsRun:
                 found = self._freeze(folder, bad)
                 self._tell(found, bad)
         except (BadSource, DuplicateRows, BrokenManifest, AirflowNotFoundException) as error:
-            raise AirflowFailException(f"Nothing was sent. {error}") from None
+            raise AirflowFailException(f"Nothing was sent. {begun(str(error))}") from None
         except ChangedRows as error:
             raise AirflowFailException(
                 f"The rows of this run were frozen and steps have begun; the rows stay as they were, since "
@@ -119,7 +120,7 @@ class RowsRun:
             story.hide(secrets.values())
             story.hide(check_credentials(self.task.plan, settings))
         except NotSent as error:
-            raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
+            raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         shared = given_inputs(self.task.plan.root, self.context, self.task.inputs, (), use_params=False)
         return Checker(self.task.plan, self.task.row_key, shared, secrets, self.task.absent_text)
 

@@ -33,7 +33,7 @@ from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
 from airflow_arazzo.operators import exchange
-from airflow_arazzo.operators.advice import explained, what_to_do
+from airflow_arazzo.operators.advice import begun, explained, what_to_do
 from airflow_arazzo.operators.assets import tell_assets
 from airflow_arazzo.operators.effects import identity_of, open_book
 from airflow_arazzo.operators.exchange import NoEncryption
@@ -87,7 +87,7 @@ class StepRun:
         try:
             result = asyncio.run(self._drive(machine, connections, story))
         except NoLedger as error:
-            raise AirflowFailException(story.safe(f"Nothing was sent. {error}")) from None
+            raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         except LedgerUnavailable as error:
             raise StepFailed(story.safe(str(error))) from None
         finally:
@@ -219,7 +219,7 @@ class StepRun:
         try:
             return stated_period(self.context, self.task.dag) if self.task.uses_period else None
         except NoPeriod as error:
-            raise AirflowFailException(f"Nothing was sent. {error}") from None
+            raise AirflowFailException(f"Nothing was sent. {begun(str(error))}") from None
 
     def _may_pause(self) -> bool:
         """Whether the task may have given its slot back: it waits, or the ledger told it to come later."""

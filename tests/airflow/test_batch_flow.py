@@ -152,7 +152,7 @@ def test_a_chunk_that_fails_disturbs_no_other(
         "chunks.b": ["success", "upstream_failed", "success"],
         "report": ["failed"],
     }
-    assert "Nothing was sent. the disk is on fire" in ran.log
+    assert "Nothing was sent. The disk is on fire" in ran.log
     assert ids(api) == {"c-0": 1, "c-1": 1, "c-4": 1, "c-5": 1}
     unfinished = [(each["key"], each["error"]["code"]) for each in report(ran)["failures"]]
     assert unfinished == [("c-2", "not-finished"), ("c-3", "not-finished")]

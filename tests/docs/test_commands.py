@@ -30,7 +30,7 @@ RUN = [
     for words in block.commands()
     if words[0] == "airflow-arazzo" and not {"DOCUMENT", "KEY"} & set(words)
 ]
-OF_THE_SHELL = {".", "export", "mkdir", "curl", "cd", "git"}
+OF_THE_SHELL = {".", "export", "mkdir", "sed", "grep", "curl", "cd", "git"}
 
 
 def parsed(root: argparse.ArgumentParser, words: list[str]) -> None:

@@ -265,7 +265,7 @@ def test_secret_inputs(workflow_dag: Any, run_dag: Any, api: ScriptedApi) -> Non
     api.requests.clear()
     ran = run_dag(dag, connections={"api": api.connection()})
     assert ran.state == "failed"
-    assert "the secret input 'pin' has no value" in ran.log
+    assert "The secret input 'pin' has no value" in ran.log
     assert api.requests == []
 
 

@@ -13,6 +13,9 @@ from airflow_arazzo.operators.period import with_period
 from airflow_arazzo.operators.retry import with_retries
 from airflow_arazzo.plan.model import Plan
 
+CHUNK_ROWS = "chunk_rows"
+"""What the template of a mapped task's label calls its rows: the task fills it in."""
+
 
 class ArazzoChunkOperator(BaseOperator):
     """Runs one step of an Arazzo workflow, or one loop of steps, for the rows of a chunk that stand there.
@@ -59,6 +62,7 @@ class ArazzoChunkOperator(BaseOperator):
         by_period: bool = False,
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("map_index_template", f"{{{{ {CHUNK_ROWS} | default('') }}}}")
         super().__init__(**(with_retries(kwargs) if ledger else kwargs))
         self.plan = plan
         self.component = component

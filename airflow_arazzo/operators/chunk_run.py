@@ -35,6 +35,7 @@ from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import LedgerUnavailable
 from airflow_arazzo.operators import exchange
 from airflow_arazzo.operators.advice import begun
+from airflow_arazzo.operators.chunk import CHUNK_ROWS
 from airflow_arazzo.operators.effects import identity_of, open_book
 from airflow_arazzo.operators.observation import observation
 from airflow_arazzo.operators.period import NoPeriod, stated_period
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 KEEP_EVERY = 5.0
 """Seconds between two writings of what is done while others are under way."""
+
+LONGEST_KEY = 60
+"""Characters of a row's key in the name of its task; Airflow keeps 250 of all."""
 
 MOST_TOLD = 20
 """Rows that have failed of which the log says why; the report has all of them."""
@@ -72,6 +76,7 @@ class ChunkRun:
             work = _Work(self.task, self.context, story)
         except (NotSent, BrokenManifest, exchange.NoEncryption, AirflowNotFoundException) as error:
             raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
+        self.context[CHUNK_ROWS] = work.label()
         try:
             paused = asyncio.run(self._drive(work, story))
         except NoLedger as error:
@@ -229,6 +234,13 @@ class _Work:
         self._sealed = may_seal()
         if needs.encrypts:
             exchange.check_encryption()
+
+    def label(self) -> str:
+        """The rows of the chunk as the UI calls its task: by their first and last key."""
+        ends = [self._entries[0].key, self._entries[-1].key] if len(self._entries) > 1 else []
+        keys = ends or [place.key for place in self._entries]
+        short = [key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 1]}…" for key in keys]
+        return " … ".join(printable(key) for key in short)
 
     def _left_to_do(self) -> list[Place]:
         """Rows that are not done, each from where it stands; what is known of the others is taken over."""

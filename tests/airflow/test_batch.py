@@ -121,6 +121,17 @@ WHOLE = {"contentType": "application/json", "payload": {
     "id": "$inputs.id", "amount": "$inputs.amount", "kind": "$inputs.kind"}}  # fmt: skip
 
 
+def test_mapped_tasks_are_called_after_their_rows(batch_dag: Any, run_dag: Any, api: ScriptedApi) -> None:
+    given = [{"id": key} for key in ("c-0", "c-1", "c-2", "c-3", "x" * 99)]
+    ran = run(run_dag, batch_dag(pay(), for_each=given, batch_size=2), api)
+    named = {
+        each.map_index: each.rendered_map_index
+        for each in ran.run.get_task_instances()
+        if each.task_id == "chunks.a"
+    }
+    assert named == {0: "c-0 … c-1", 1: "c-2 … c-3", 2: "x" * 59 + "…"}
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_rows_of_a_file(batch_dag: Any, run_dag: Any, api: ScriptedApi, tmp_path: Path, kind: str) -> None:
     path = write_rows(tmp_path, kind).replace("2026-01-01", "{{ ds }}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import os
 import socket
 import ssl
@@ -134,7 +135,7 @@ def _proxy_origin(proxy: str) -> Origin:
 
 async def _open(where: Origin, tls: ssl.SSLContext | None, public: bool) -> Http1:
     loop = asyncio.get_running_loop()
-    addresses = await loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+    addresses = await _addresses(loop, where)
     opened = await aiohappyeyeballs.start_connection(
         addresses,
         happy_eyeballs_delay=NEXT_ADDRESS,
@@ -153,6 +154,16 @@ async def _open(where: Origin, tls: ssl.SSLContext | None, public: bool) -> Http
         opened.close()
         raise
     return http
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, where: Origin) -> list[Any]:
+    """The addresses of a host, as ``getaddrinfo`` gives them."""
+    try:
+        ipaddress.ip_address(where.host)
+    except ValueError:
+        return await loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+    # Nobody has to be asked for it, so no thread has to be started to wait for the answer.
+    return socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
 
 
 async def _tunnel(http: Http1, where: Origin, proxy: str, tls: ssl.SSLContext) -> Http1:

@@ -26,6 +26,7 @@ from airflow.sdk.execution_time.context import set_current_context
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+import airflow_arazzo.preload  # noqa: F401 - as HttpOperator, whose module has loaded all that it needs
 from airflow_arazzo.dag import ArazzoDag
 from bench.batch import EVENT, plan_of
 from bench.contender import serve

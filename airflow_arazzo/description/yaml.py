@@ -32,7 +32,7 @@ MAX_EXPONENT = 5000
 _SAFE_BRACKETS = 10_000
 """libyaml's composer uses the stack: documents with more opening brackets are measured before."""
 
-_ANCHOR = re.compile(r"(?:^|[\s\[{,])&[^\s&]")
+_ANCHOR = re.compile(r"(?<!\w)&[\w-]")
 """Found in every text that has an anchor, and in some others."""
 
 _DEEP_LINE = re.compile(r"^[ ?:-]{1000}", re.MULTILINE)

@@ -90,6 +90,16 @@ def test_many_aliases_are_fine_and_too_many_are_not(monkeypatch: pytest.MonkeyPa
     assert (raised.value.code, raised.value.line) == ("too-many-aliases", 2)
 
 
+@pytest.mark.parametrize("anchored", ["a: &a [1]", '{"a":&a [1], ', "[&a [1], ", "- &a [1]\n- "])
+def test_aliases_are_counted_wherever_their_anchor_is(anchored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    aliases = "[" + ", ".join(["*a"] * 100) + "]"
+    end = {"{": f"b: {aliases}}}", "[": f"{aliases}]", "-": aliases}.get(anchored[0], f"\nb: {aliases}")
+    monkeypatch.setattr(yaml, "MAX_ALIASED_NODES", 50)
+    with pytest.raises(YamlProblem) as raised:
+        read(anchored + end)
+    assert raised.value.code == "too-many-aliases"
+
+
 def test_depth_counts_through_aliases() -> None:
     deep = "[" * 100 + "]" * 100
     assert read(f"a: {deep}")

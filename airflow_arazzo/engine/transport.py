@@ -7,7 +7,6 @@ those of GET and HEAD followed.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import msgspec
 from airflow_arazzo.engine.channel import Channel, Progress
 from airflow_arazzo.engine.connection import Connection, channel_of, origin_of
 from airflow_arazzo.engine.credentials import Credentials
+from airflow_arazzo.engine.deadlines import Deadlines
 from airflow_arazzo.engine.digest import DigestSession, DigestUser, read_challenge
 from airflow_arazzo.engine.egress import next_hop
 from airflow_arazzo.engine.messages import Request, Response
@@ -70,6 +70,7 @@ class Transport:
             ask = observed.asking(ask)
         self._on_secret = on_secret
         self._fetched: dict[str, None] = {}
+        self._deadlines = Deadlines()
         self._signatures: deque[str] = deque(maxlen=_DIGESTS_KEPT)
         self._tokens = TokenStore(ask, clock, self._hide)
         self._digests: dict[tuple[Any, ...], DigestSession] = {}
@@ -87,6 +88,7 @@ class Transport:
         """Close all connections, and forget all tokens; what is to be masked is still known."""
         await self._tokens.close()
         self._digests.clear()
+        self._deadlines.close()
         await self._channel.close()
 
     def secrets(self) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ class Transport:
         call = _Call(request, source, connection, credentials, prepared=wire)
         progress = Progress(wire.describe(), self.secrets())
         try:
-            async with asyncio.timeout(seconds):
+            with self._deadlines.after(seconds):
                 return await self._followed(call, progress)
         except TimeoutError:
             what = "the response is not complete" if progress.left else f"there is no {progress.stage}"
@@ -205,7 +207,7 @@ class Transport:
         progress = Progress()
         seconds = connection.timeout or DEFAULT_TIMEOUT
         try:
-            async with asyncio.timeout(seconds):
+            with self._deadlines.after(seconds):
                 return await self._channel.exchange(wire, connection, secrets, progress)
         except TimeoutError:
             pass

@@ -85,6 +85,10 @@ class Book:
         self._grace = grace
         self._sleep = sleep
 
+    def at(self, store: Store) -> Book:
+        """The same rules over another store."""
+        return Book(store, grace=self._grace, sleep=self._sleep)
+
     def open(
         self, key: str, description: Description, *, timeout: float, lifetime: float | None
     ) -> Permission | Replay:
@@ -98,8 +102,7 @@ class Book:
         :raises OtherRequest: when the effect was asked for with another request.
         :raises AmbiguousEffect: when an earlier attempt may have had its effect.
         """
-        patience = timeout + self._grace
-        asked = Asked(description, lifetime, patience, secrets.token_hex(8), boot_clock())
+        asked = self.asked(description, timeout=timeout, lifetime=lifetime)
         for pause in PAUSES:
             try:
                 return self.open_once(key, asked)
@@ -107,6 +110,16 @@ class Book:
                 # Its commit may have been lost, or only the confirmation; the next attempt finds out.
                 self._sleep(pause)
         return self.open_once(key, asked)
+
+    def asked(
+        self, description: Description, *, timeout: float, lifetime: float | None, owner: str = ""
+    ) -> Asked:
+        """What :meth:`open_once` takes, for a question that begins now; the rest as :meth:`open`.
+
+        :param owner: no other question has the same.
+        """
+        owner = owner or secrets.token_hex(8)
+        return Asked(description, lifetime, timeout + self._grace, owner, boot_clock())
 
     def open_once(self, key: str, asked: Asked) -> Permission | Replay:
         """As :meth:`open`, without trying again when the ledger cannot be used."""
@@ -181,30 +194,22 @@ class Book:
             values["note"] = "a late response of an earlier attempt"
             version = entry.version
 
-    def open_first(self, several: Mapping[str, Asked]) -> dict[str, Permission]:
-        """Write the intents of effects by their keys; the permissions for those that were not known.
+    def write(
+        self, several: Mapping[str, Asked], closings: Sequence[Closing], *, wait: float | None = None
+    ) -> tuple[dict[str, Permission], set[str]]:
+        """Write intents and outcomes, those that concern nobody else, in one transaction.
 
-        For the others, :meth:`open_once` says what is known.
+        :param several: what is asked for, by the keys of the effects.
+        :param closings: outcomes of other effects than those.
+        :param wait: seconds to wait for other writers of an SQLite file; None for the usual time.
+        :return: permissions by key for the effects that were not known, and the keys of the outcomes that
+            were written. For the other effects :meth:`open_once` says what is known, and :meth:`close` what
+            is to be done with the other outcomes.
         """
         intents = [FirstIntent(key, a.description, a.patience, a.owner) for key, a in several.items()]
-        if not intents:
-            return {}
-        keys, ticks = self.store.insert_all(intents)
-        return {key: self._permission(key, 0, 1, several[key], ticks, doubt=False) for key in keys}
-
-    def close_all(self, closings: Sequence[Closing]) -> bool:
-        """As :meth:`close`, for several effects.
-
-        :return: whether all were written as if nobody else had anything to do with them. Otherwise
-            :meth:`close` has to be asked for each; for those that were written it does nothing.
-        """
-        alike: dict[tuple[str, ...], list[Change]] = {}
-        for each in closings:
-            values = _closing(*each)
-            change = Change(each.permission.key, each.permission.version, values)
-            alike.setdefault(tuple(values), []).append(change)
-        written = [self.store.replace_all(changes) for changes in alike.values()]
-        return all(written)
+        changes = [Change(each.permission.key, each.permission.version, _closing(*each)) for each in closings]
+        first, changed, ticks = self.store.write(intents, changes, wait=wait)
+        return {key: self._permission(key, 0, 1, several[key], ticks, doubt=False) for key in first}, changed
 
     def look(self, key: str) -> Seen:
         """What is known of an effect, and the ledger's time.
@@ -212,6 +217,26 @@ class Book:
         :raises LedgerUnavailable: when the ledger cannot be used.
         """
         return self.store.look(key)
+
+    def take_back(self, given: Permission) -> None:
+        """Nobody will send what was permitted. When that cannot be written, the log says so."""
+        try:
+            self.close(given, Outcome.NOT_SENT, note="interrupted before it was sent")
+        except LedgerUnavailable as error:
+            log.warning("the intent of effect %s could not be taken back: %s", given.key[:12], error)
+
+    def withdraw(self, key: str, asked: Asked) -> None:
+        """As :meth:`take_back`, for somebody who was interrupted before he heard whether he may send."""
+        try:
+            entry = self.store.get(key)
+        except LedgerUnavailable as error:
+            log.warning("an intent of effect %s could not be looked for: %s", key[:12], error)
+            return
+        if entry is not None and entry.owner == asked.owner and entry.outcome is Outcome.INTENT:
+            doubt = entry.attempts > 1
+            self.take_back(
+                self._permission(key, entry.generation, entry.version, asked, asked.begun, doubt=doubt)
+            )
 
     def settle(self, entry: Entry, happened: bool, reason: str, response: Response | None = None) -> bool:
         """Write what a lookup has found out about a request whose outcome was unknown, and audit it.

@@ -1,12 +1,12 @@
-"""Many rows at once in SQLite, whose statements take less time than it takes to compose them.
+"""Statements for SQLite's own driver, which takes less time to carry one out than SQLAlchemy to hand it over.
 
-For use inside a transaction that has begun by taking SQLite's only lock for writers: nobody else writes
-between two statements of it.
+For use inside a transaction that has begun by taking SQLite's only lock for writers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,44 +16,35 @@ from sqlalchemy.dialects import sqlite
 Row = Mapping[str, Any]
 
 
-def insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> set[str]:
-    """Insert rows whose keys are not there yet.
+def insert(cursor: sqlite3.Cursor, table: sa.Table, row: Row) -> bool:
+    """Insert a row, unless its key is there.
 
-    :param rows: each with all columns that have no default, and with another ``key``.
-    :return: the keys of those that were inserted.
+    :param row: values by column; columns that are missing are NULL.
+    :return: whether it was inserted.
     """
-    marks = ", ".join("?" * len(rows))
-    query = f'SELECT "key" FROM {table.name} WHERE "key" IN ({marks})'  # noqa: S608 - names of our own
-    keys = tuple(row["key"] for row in rows)
-    known = {key for (key,) in connection.exec_driver_sql(query, keys)}
-    new = [row for row in rows if row["key"] not in known]
-    if new:
-        statement, names = _insert(table)
-        connection.exec_driver_sql(statement, [tuple([row.get(name) for name in names]) for row in new])
-    return {row["key"] for row in new}
+    statement, names = _insert(table)
+    return cursor.execute(statement, [row.get(name) for name in names]).rowcount == 1
 
 
-def replace_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
-    """Write values to rows that nobody has written to since.
+def replace(cursor: sqlite3.Cursor, table: sa.Table, row: Row) -> bool:
+    """Write values to a row, if nobody has written to it since.
 
-    :param rows: values by column, of the same columns in each, with the row's ``_key`` and ``_version``.
-    :return: how many were written.
+    :param row: values by column, with the row's ``_key`` and ``_version``.
+    :return: whether they were written.
     """
-    columns = tuple(name for name in rows[0] if not name.startswith("_"))
-    statement, names = _update(table, columns)
-    values = [tuple([row[name] for name in names]) for row in rows]
-    return connection.exec_driver_sql(statement, values).rowcount
+    statement, names = _update(table, tuple(row))
+    return cursor.execute(statement, [row[name] for name in names]).rowcount == 1
 
 
 @lru_cache(maxsize=8)
 def _insert(table: sa.Table) -> tuple[str, tuple[str, ...]]:
-    return _composed(sa.insert(table))
+    return _composed(sqlite.insert(table).on_conflict_do_nothing())
 
 
 @lru_cache(maxsize=32)
-def _update(table: sa.Table, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def _update(table: sa.Table, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     same = (table.c.key == sa.bindparam("_key"), table.c.version == sa.bindparam("_version"))
-    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in names if not name.startswith("_")}
     return _composed(sa.update(table).where(*same).values(values))
 
 

@@ -20,7 +20,7 @@ from airflow_arazzo.engine.scope import RunScope
 from airflow_arazzo.engine.transport import DEFAULT_TIMEOUT
 from airflow_arazzo.engine.wire import base_url
 from airflow_arazzo.expression.criteria import criteria_hold
-from airflow_arazzo.ledger.book import Book, outcome_of
+from airflow_arazzo.ledger.book import Asked, Book, outcome_of
 from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, protection, wire_key, with_key
 from airflow_arazzo.ledger.model import (
@@ -37,6 +37,9 @@ from airflow_arazzo.plan.model import IDEMPOTENT_METHODS, SAFE_METHODS, Idempote
 
 MAX_REQUEST_TEXT = 16 * 1024
 """Characters of a request that the ledger keeps for people."""
+
+PAUSES_BEFORE = (0.2, 1.0)
+"""Seconds between attempts to write an intent."""
 
 PAUSES = (0.5, 2.0, 5.0, 15.0)
 """Seconds between attempts to write an outcome. What is not written is unknown to the next attempt."""
@@ -166,7 +169,7 @@ class LedgeredExchange:
         except LedgerUnavailable:
             raise lost from None  # which would say that nothing was sent
         if isinstance(found, Permission):  # somebody has settled it meanwhile
-            self._take_back([found])
+            self._book.take_back(found)
             raise NotSent("it had no effect, as somebody else has found out")
         return found.response
 
@@ -209,33 +212,29 @@ class LedgeredExchange:
     # --- before ----------------------------------------------------------------------------------
 
     async def _open(self, key: str, command: Send, idempotency: Idempotency | None) -> Permission | Replay:
-        """Ask the ledger in a thread. Who is cancelled meanwhile takes the intent back: nothing was sent."""
-        description = self._describe(command, idempotency)
+        """Ask the ledger. Who is interrupted meanwhile takes the intent back: nothing was sent."""
         timeout, lifetime = self._timeout(command.request), lifetime_of(command.request, idempotency)
-        given: list[Permission] = []
-        cancelled = False
-
-        def ask() -> Permission | Replay:
-            allowed = self._book.open(key, description, timeout=timeout, lifetime=lifetime)
-            if isinstance(allowed, Permission):
-                given.append(allowed)
-                if cancelled:
-                    self._take_back(given)
-            return allowed
-
+        asked = self._book.asked(self._describe(command, idempotency), timeout=timeout, lifetime=lifetime)
+        allowed: Permission | Replay | None = None
         try:
-            return await asyncio.to_thread(ask)
-        except asyncio.CancelledError:
-            cancelled = True
-            self._take_back(given)
+            allowed = await self._allowed(key, asked)
+            await asyncio.sleep(0)  # for a cancellation that came while the ledger was written
+        except BaseException as interruption:
+            if isinstance(allowed, Permission):
+                self._book.take_back(allowed)
+            elif not isinstance(interruption, Exception):
+                self._book.withdraw(key, asked)
             raise
+        return allowed
 
-    def _take_back(self, given: list[Permission]) -> None:
-        for permission in given:
+    async def _allowed(self, key: str, asked: Asked) -> Permission | Replay:
+        for pause in PAUSES_BEFORE:
             try:
-                self._book.close(permission, Outcome.NOT_SENT, note="interrupted before it was sent")
-            except LedgerUnavailable as error:
-                log.warning("the intent of effect %s could not be taken back: %s", permission.key[:12], error)
+                return self._book.open_once(key, asked)
+            except LedgerUnavailable:
+                # Its commit may have been lost, or only the confirmation; the next attempt finds out.
+                await asyncio.sleep(pause)
+        return self._book.open_once(key, asked)
 
     def _timeout(self, request: Request) -> float:
         return request.seconds(self._connections[request.source].timeout or DEFAULT_TIMEOUT)
@@ -320,7 +319,7 @@ class LedgeredExchange:
     async def _close(
         self, allowed: Permission, outcome: Outcome, response: Response | None, note: str, keep: bool
     ) -> None:
-        await asyncio.to_thread(self._book.close, allowed, outcome, response, note, keep=keep)
+        self._book.close(allowed, outcome, response, note, keep=keep)
 
     def _clean(self, response: Response) -> Response:
         """The response without secrets."""

@@ -8,20 +8,19 @@ before the transaction that holds its intent is committed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_arazzo.engine.batch import Later
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.engine.run import Exchange
-from airflow_arazzo.ledger.book import GRACE, PAUSES, Asked, Book, Closing
-from airflow_arazzo.ledger.database import Turn, boot_clock
+from airflow_arazzo.ledger.book import PAUSES, Asked, Book, Closing
+from airflow_arazzo.ledger.database import Turn
 from airflow_arazzo.ledger.exchange import LedgeredExchange, lifetime_of
 from airflow_arazzo.ledger.model import (
     AmbiguousEffect,
@@ -36,14 +35,17 @@ from airflow_arazzo.ledger.model import (
 from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.plan.model import Idempotency
 
+QUICK = 0.02
+"""Seconds for which a transaction may keep the event loop waiting."""
+
 MOST = 200
 """Effects in one transaction: others wait meanwhile, and a permission is good for some seconds only."""
-
-log = logging.getLogger(__name__)
 
 
 class _Open:
     """A database whose only transaction is one that is under way."""
+
+    is_local = False  # not a driver's transaction
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
@@ -58,6 +60,10 @@ class _Within(Store):
 
     def __init__(self, turn: Turn) -> None:
         self._database: Any = _Open(turn)
+
+
+_Results: TypeAlias = dict[str, Any]
+"""By key of the effect: a permission, a stored exchange, None for an outcome, or what is wrong."""
 
 
 class _Item:
@@ -83,15 +89,13 @@ class GroupBook:
     :param book: the ledger.
     """
 
-    def __init__(
-        self, book: Book, *, grace: float = GRACE, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, book: Book, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.book = book
-        self._grace = grace
         self._sleep = sleep
         self._name = secrets.token_hex(8)
         self._count = count()
         self._pending: list[_Item] = []
+        self._took = 0.0
         self._writer: asyncio.Task[None] | None = None
 
     async def open(
@@ -99,13 +103,14 @@ class GroupBook:
     ) -> Permission | Replay:
         """As :meth:`Book.open`. Who is cancelled meanwhile takes the intent back: nothing was sent."""
         owner = f"{self._name}.{next(self._count):x}"
-        asked = Asked(description, lifetime, timeout + self._grace, owner, boot_clock())
+        asked = self.book.asked(description, timeout=timeout, lifetime=lifetime, owner=owner)
         item = self._add(key, asked)
         try:
             allowed: Permission | Replay = await item.waiting
         except asyncio.CancelledError:
             item.abandoned = True
-            self._take_back(item)
+            if item.given is not None:
+                self.book.take_back(item.given)
             raise
         return allowed
 
@@ -124,20 +129,74 @@ class GroupBook:
 
     async def _write_all(self) -> None:
         while self._pending:
+            await self._gathered()
             group, self._pending = self._group()
             try:
-                results = await asyncio.to_thread(self._write, group)
-            except LedgerUnavailable as error:
-                results = [LedgerUnavailable(str(error)) for _ in group]
-            except Exception as error:
-                results = [error] * len(group)
-            for item, result in zip(group, results, strict=True):
-                if item.waiting.done():
-                    continue
-                if isinstance(result, Exception):
-                    item.waiting.set_exception(result)
-                else:
-                    item.waiting.set_result(result)
+                self._tell(group, await self._written(group))
+            except BaseException as interruption:
+                if not self._interrupted(group, interruption):
+                    raise
+
+    async def _written(self, group: list[_Item]) -> _Results:
+        """Write a group; what comes of each is a result or an exception."""
+        began = time.monotonic()
+        results = self._written_here(group)
+        rest = [item for item in group if item.key not in results]
+        try:
+            if rest:
+                results |= await asyncio.to_thread(self._write, rest)
+        except LedgerUnavailable as error:
+            results |= {item.key: LedgerUnavailable(str(error)) for item in rest}
+        except Exception as error:
+            results |= dict.fromkeys([item.key for item in rest], error)
+        self._took = time.monotonic() - began
+        return results
+
+    def _tell(self, group: list[_Item], results: _Results) -> None:
+        for item in group:
+            if item.waiting.done():
+                continue
+            result = results[item.key]
+            if isinstance(result, Exception):
+                item.waiting.set_exception(result)
+            else:
+                item.waiting.set_result(result)
+
+    def _interrupted(self, group: list[_Item], interruption: BaseException) -> bool:
+        """Nobody may wait any more for what is not written, nor is anything sent that was permitted.
+
+        :return: whether somebody has heard of the interruption.
+        """
+        waiting = [item.waiting for item in (*group, *self._pending) if not item.waiting.done()]
+        for each in waiting:
+            each.set_exception(interruption)
+        self._pending = []
+        for item in group:
+            if item.given is not None:
+                self.book.take_back(item.given)
+            elif isinstance(item.work, Asked):
+                self.book.withdraw(item.key, item.work)
+        return bool(waiting)
+
+    async def _gathered(self) -> None:
+        """Wait for as long as others who are ready to run ask for something, too."""
+        seen = 0
+        while seen < len(self._pending) < MOST:
+            seen = len(self._pending)
+            await asyncio.sleep(0)
+
+    def _written_here(self, group: list[_Item]) -> _Results:
+        """Write a group in the loop's own thread, where that takes less time than to hand it to another one.
+
+        What is left has to be waited for: a server, a slow disk, a file that others write to, or something
+        is known of the effect already.
+        """
+        if not self.book.store.is_local or self._took > QUICK:
+            return {}
+        try:
+            return self._plainly(group, wait=QUICK)
+        except LedgerUnavailable:
+            return {}
 
     def _group(self) -> tuple[list[_Item], list[_Item]]:
         """What goes into the next transaction, in the order of keys, and what has to wait.
@@ -147,45 +206,55 @@ class GroupBook:
         group: dict[str, _Item] = {}
         rest: list[_Item] = []
         for item in self._pending:
+            if item.abandoned:
+                continue
             if len(group) < MOST and item.key not in group:
                 group[item.key] = item
             else:
                 rest.append(item)
         return [group[key] for key in sorted(group)], rest
 
-    def _write(self, group: list[_Item]) -> list[Any]:
+    def _write(self, group: list[_Item]) -> _Results:
         """Write a group, in a thread; what comes of each is a result or an exception.
 
         :raises LedgerUnavailable: when nothing could be written.
         """
-        for pause in (*PAUSES, None):
+        for pause in PAUSES:
             try:
-                results = self._transact(group)
-                break
+                return self._transact(group)
             except LedgerUnavailable:
                 # The commit may have been lost, or only its confirmation; the next attempt finds out.
-                if pause is None:
-                    raise
                 self._sleep(pause)
-        for item, result in zip(group, results, strict=True):
+        return self._transact(group)
+
+    def _transact(self, group: list[_Item]) -> _Results:
+        results = self._plainly(group)
+        rest = [item for item in group if item.key not in results]
+        if rest:
+            with self.book.store.transaction() as turn:
+                within = self.book.at(_Within(turn))
+                found = {item.key: self._one(within, item) for item in rest}
+            results |= self._noted(rest, found)
+        return results
+
+    def _plainly(self, group: list[_Item], *, wait: float | None = None) -> _Results:
+        """The usual case: effects that nobody has asked for before, outcomes that nobody else knows."""
+        opened, closed = self.book.write(
+            {item.key: item.work for item in group if isinstance(item.work, Asked)},
+            [item.work for item in group if isinstance(item.work, Closing)],
+            wait=wait,
+        )
+        return self._noted(group, dict.fromkeys(closed) | opened)
+
+    def _noted(self, group: list[_Item], results: _Results) -> _Results:
+        """Permissions are with their items once they are committed."""
+        for item in group:
+            result = results.get(item.key)
             if isinstance(result, Permission):
                 item.given = result
                 if item.abandoned:
-                    self._take_back(item)
+                    self.book.take_back(result)
         return results
-
-    def _transact(self, group: list[_Item]) -> list[Any]:
-        with self.book.store.transaction() as turn:
-            within = Book(_Within(turn), grace=self._grace)
-            # The usual case: effects that nobody has asked for before, outcomes that nobody else knows.
-            opened = within.open_first({i.key: i.work for i in group if isinstance(i.work, Asked)})
-            closed = within.close_all([i.work for i in group if isinstance(i.work, Closing)])
-            return [self._result(within, item, opened, closed) for item in group]
-
-    def _result(self, within: Book, item: _Item, opened: dict[str, Permission], closed: bool) -> Any:
-        if isinstance(item.work, Closing):
-            return None if closed else self._one(within, item)
-        return opened.get(item.key) or self._one(within, item)
 
     def _one(self, within: Book, item: _Item) -> Any:
         work = item.work
@@ -195,15 +264,6 @@ class GroupBook:
             return within.open_once(item.key, work)
         except (EffectUnderWay, OtherRequest, AmbiguousEffect) as error:
             return error  # about this effect alone
-
-    def _take_back(self, item: _Item) -> None:
-        """Nobody will send what was permitted."""
-        if item.given is None:
-            return
-        try:
-            self.book.close(item.given, Outcome.NOT_SENT, note="interrupted before it was sent")
-        except LedgerUnavailable as error:
-            log.warning("the intent of effect %s could not be taken back: %s", item.key[:12], error)
 
 
 class GroupedExchange(LedgeredExchange):

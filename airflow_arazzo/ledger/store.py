@@ -70,11 +70,8 @@ _FORGOTTEN = "forget-responses"
 """Action of the audit records, without a key, that say when old responses were dropped."""
 
 # Made once: to make a statement costs several times what SQLite needs to carry it out.
-_INSERT = {
-    "sqlite": sqlite.insert(EFFECTS).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(EFFECTS).on_conflict_do_nothing(),
-}
-_INSERT_ALL = _INSERT["postgresql"].returning(EFFECTS.c.key)
+_INSERT = sqlite.insert(EFFECTS).on_conflict_do_nothing()
+_INSERT_ALL = postgresql.insert(EFFECTS).on_conflict_do_nothing().returning(EFFECTS.c.key)
 _UPDATE = sa.update(EFFECTS).where(
     EFFECTS.c.key == sa.bindparam("_key"), EFFECTS.c.version == sa.bindparam("_version")
 )
@@ -103,6 +100,20 @@ class Change(NamedTuple):
     key: str
     version: int
     values: dict[str, Any]
+    first_sent: bool = False
+
+
+class Written(NamedTuple):
+    """What :meth:`Store.write` has written.
+
+    :param first: keys of the effects that were not known before.
+    :param changed: keys of those that nobody else had written to.
+    :param ticks: :data:`~airflow_arazzo.ledger.database.boot_clock` at the time of the write.
+    """
+
+    first: set[str]
+    changed: set[str]
+    ticks: float
 
 
 class Store:
@@ -147,21 +158,29 @@ class Store:
         :return: :data:`~airflow_arazzo.ledger.database.boot_clock` when its patience began; None when the
             effect is known already.
         """
-        with self._database.transaction() as turn:
-            values = _first_values(FirstIntent(key, description, patience, owner), turn.now)
-            inserted = turn.connection.execute(_INSERT[turn.connection.dialect.name], values)
-            return turn.ticks if inserted.rowcount == 1 else None
+        written = self.write([FirstIntent(key, description, patience, owner)], ())
+        return written.ticks if written.first else None
 
-    def insert_all(self, intents: Sequence[FirstIntent]) -> tuple[set[str], float]:
-        """Write the first intents of several effects, each with another key.
+    def write(
+        self, intents: Sequence[FirstIntent], changes: Sequence[Change], *, wait: float | None = None
+    ) -> Written:
+        """Write first intents of several effects and changes of others, all that can be, in one transaction.
 
-        :return: the keys of those that were not known, and when their patience began.
+        :param intents: each with another key.
+        :param changes: each with another key, of effects that are not among the intents.
+        :param wait: seconds to wait for other writers of an SQLite file; None for the usual time.
         """
-        with self._database.transaction() as turn:
-            values = [_first_values(intent, turn.now) for intent in intents]
-            if turn.connection.dialect.name == "sqlite":
-                return bulk.insert_all(turn.connection, EFFECTS, values), turn.ticks
-            return set(turn.connection.execute(_INSERT_ALL, values).scalars()), turn.ticks
+        if self._database.is_local:
+            with self._database.driver_transaction(wait) as turn:
+                new, changed = _as_values(intents, changes, turn.now)
+                first = {row["key"] for row in new if bulk.insert(turn.cursor, EFFECTS, row)}
+                done = {row["_key"] for row in changed if bulk.replace(turn.cursor, EFFECTS, row)}
+                return Written(first, done, turn.ticks)
+        with self._database.transaction() as open_turn:
+            new, changed = _as_values(intents, changes, open_turn.now)
+            first = _insert_all(open_turn.connection, new) if new else set()
+            done = {row["_key"] for row in changed if _replaced(open_turn.connection, row)}
+            return Written(first, done, open_turn.ticks)
 
     def look(self, key: str) -> Seen:
         """The entry of a key, and the time."""
@@ -184,25 +203,8 @@ class Store:
         :param first_sent: whether its generation is first sent now.
         :return: as :meth:`insert`; None when somebody has written.
         """
-        with self._database.transaction() as turn:
-            change = {"version": version + 1, "changed": turn.now, **values}
-            if first_sent:
-                change["first_sent"] = turn.now
-            return turn.ticks if _compare_and_set(turn.connection, key, version, change) else None
-
-    def replace_all(self, changes: Sequence[Change]) -> bool:
-        """As :meth:`replace`, for several effects, all with values of the same names.
-
-        :return: whether all were written. Otherwise some may have been; ask for each.
-        """
-        with self._database.transaction() as turn:
-            if turn.connection.dialect.name != "sqlite":
-                return False  # and none was written
-            values = [
-                _changed_values(key, version, {"version": version + 1, "changed": turn.now, **each})
-                for key, version, each in changes
-            ]
-            return bulk.replace_all(turn.connection, EFFECTS, values) == len(changes)
+        written = self.write((), [Change(key, version, values, first_sent)])
+        return written.ticks if written.changed else None
 
     def decide(self, entry: Entry, who: str, action: str, reason: str, **values: Any) -> bool:
         """A person's decision: a compare-and-set and its audit record, both or neither.
@@ -210,8 +212,8 @@ class Store:
         :return: False when somebody has written since the entry was read.
         """
         with self._database.transaction() as turn:
-            change = {"version": entry.version + 1, "changed": turn.now, "owner": "", **values}
-            if not _compare_and_set(turn.connection, entry.key, entry.version, change):
+            change = Change(entry.key, entry.version, {"owner": "", **values})
+            if not _replaced(turn.connection, _changed_values(change, turn.now)):
                 return False
             _record(turn.connection, turn.now, entry, who, action, reason)
         return True
@@ -289,13 +291,29 @@ class Store:
             return math.inf if last is None else turn.now - float(last)
 
 
-def _compare_and_set(connection: sa.Connection, key: str, version: int, change: Mapping[str, Any]) -> bool:
-    """The one way in which an entry changes."""
-    return connection.execute(_UPDATE, _changed_values(key, version, change)).rowcount == 1
+def _insert_all(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """The keys of the rows that were inserted."""
+    if connection.dialect.name == "postgresql":
+        return set(connection.execute(_INSERT_ALL, rows).scalars())
+    return {row["key"] for row in rows if connection.execute(_INSERT, row).rowcount == 1}
 
 
-def _changed_values(key: str, version: int, change: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_fitting(EFFECTS, change), "_key": key, "_version": version}
+def _replaced(connection: sa.Connection, row: Mapping[str, Any]) -> bool:
+    return connection.execute(_UPDATE, row).rowcount == 1
+
+
+def _as_values(
+    intents: Sequence[FirstIntent], changes: Sequence[Change], now: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Values by column, those of changes with the ``_key`` and ``_version`` of their rows."""
+    return [_first_values(each, now) for each in intents], [_changed_values(each, now) for each in changes]
+
+
+def _changed_values(change: Change, now: float) -> dict[str, Any]:
+    values = {"version": change.version + 1, "changed": now, **change.values}
+    if change.first_sent:
+        values["first_sent"] = now
+    return {**_fitting(EFFECTS, values), "_key": change.key, "_version": change.version}
 
 
 def _first_values(intent: FirstIntent, now: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import os
+import sqlite3
 import statistics
 import sys
 import time
@@ -24,7 +25,7 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.context import set_current_context
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
 
 import airflow_arazzo.preload  # noqa: F401 - as HttpOperator, whose module has loaded all that it needs
 from airflow_arazzo.dag import ArazzoDag
@@ -109,14 +110,14 @@ class Tasks:
     def _stated(self, name: str) -> dict[str, int]:
         found: Counter[str] = Counter()
 
-        def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-            found[statement.split()[0].upper()] += 1
+        def trace(connection: sqlite3.Connection, *_: Any) -> None:
+            connection.set_trace_callback(lambda statement: found.update([statement.split()[0].upper()]))
 
-        event.listen(Engine, "before_cursor_execute", note)
+        event.listen(Pool, "checkout", trace)
         try:
             self._run(self._tasks[name])
         finally:
-            event.remove(Engine, "before_cursor_execute", note)
+            event.remove(Pool, "checkout", trace)
         return dict(found)
 
     def _executed(self, name: str, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -34,7 +34,7 @@ async def run(ledger: str, url: str, key: str, at: str, customers: list[str]) ->
         name: each for name, each in connections_to(url, {"amberflo": key, "stripe": ""}).items()
         if name in plan.sources
     }  # fmt: skip
-    group = GroupBook(Book(Store(ledger), grace=GRACE), grace=GRACE)
+    group = GroupBook(Book(Store(ledger), grace=GRACE))
 
     def finish(row: Row, done: Done) -> None:
         code = done.failure.code if done.failure else ""

@@ -15,13 +15,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.model import Outcome
-from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.store import Store, Written
 from sandbox.testing import RunningSandbox, running_sandbox
 from tests.integration import batch_process
 from tests.integration.test_ledger_attempts import ROOT
@@ -78,14 +79,17 @@ def test_two_batches_over_the_same_rows(ledger: str) -> None:
     store.close()
 
 
+def everything_written(_: Store, intents: Any, changes: Any, **how: Any) -> Written:
+    """As if nobody had ever written to the ledger before."""
+    return Written({each.key for each in intents}, {each.key for each in changes}, boot_clock())
+
+
 @pytest.mark.parametrize("careless", ["insert", "row"])
 def test_without_care_it_goes_wrong(tmp_path: Path, careless: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests here can fail: when nobody looks who was first, and when all rows are one."""
     names = [f"c-{number}" for number in range(20)]
     if careless == "insert":
-        monkeypatch.setattr(Store, "insert", lambda *given: boot_clock())
-        every = lambda _, intents: ({intent.key for intent in intents}, boot_clock())  # noqa: E731
-        monkeypatch.setattr(Store, "insert_all", every)
+        monkeypatch.setattr(Store, "write", everything_written)
     else:
         monkeypatch.setattr(batch_process, "Identity", lambda *given: Identity(*given[:2]))
     with running_sandbox() as sandbox:

@@ -150,7 +150,7 @@ def test_without_compare_and_set_there_are_duplicates(
     if careless == "insert":
         monkeypatch.setattr(store, "insert", lambda *given: boot_clock())
     else:
-        monkeypatch.setattr("airflow_arazzo.ledger.store._compare_and_set", lambda *given: True)
+        monkeypatch.setattr(store, "replace", lambda *given, **values: boot_clock())
     with ThreadPoolExecutor(2) as pool:
         race = threads(pool, Book(store), sandbox)
         for number in range(20):

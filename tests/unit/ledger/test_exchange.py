@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
 
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Response
+from airflow_arazzo.ledger.group import GroupBook
 from airflow_arazzo.ledger.model import (
     AmbiguousEffect,
     EffectUnderWay,
@@ -278,32 +281,29 @@ def test_the_request_is_kept_for_people_only_so_far(bench: Any, scripted: Any) -
 # --- a ledger in trouble -------------------------------------------------------------------------------
 
 
-def fail(bench: Any, method: str, times: int) -> list[int]:
-    left = [times]
+def fail(bench: Any, what: str, times: int) -> list[int]:
+    """Let so many writes of intents fail, or of outcomes."""
+    left, real = [times], Store.write
 
-    def flaky(real: Any) -> Any:
-        def call(*given: Any, **named: Any) -> Any:
-            if left[0]:
-                left[0] -= 1
-                raise LedgerUnavailable("gone")
-            return real(*given, **named)
+    def write(self: Store, intents: Any, changes: Any, **named: Any) -> Any:
+        if left[0] and (intents if what == "intents" else changes):
+            left[0] -= 1
+            raise LedgerUnavailable("gone")
+        return real(self, intents, changes, **named)
 
-        return call
-
-    for name in (method, f"{method}_all"):  # the latter for groups
-        bench.monkeypatch.setattr(Store, name, flaky(getattr(Store, name)))
+    bench.monkeypatch.setattr(Store, "write", write)
     return left
 
 
 def test_without_a_ledger_nothing_is_sent(bench: Any, scripted: Any) -> None:
-    fail(bench, "insert", 99)
+    fail(bench, "intents", 99)
     with pytest.raises(LedgerUnavailable):
         bench.attempt(send := scripted())
     assert send.requests == []
 
 
 def test_an_outcome_is_written_in_the_end(bench: Any, scripted: Any) -> None:
-    fail(bench, "replace", 1)
+    fail(bench, "outcomes", 1)
     bench.attempt(scripted(OK))
     assert bench.outcome() == "effect"
 
@@ -311,7 +311,7 @@ def test_an_outcome_is_written_in_the_end(bench: Any, scripted: Any) -> None:
 def test_an_outcome_that_cannot_be_written_is_told(
     bench: Any, scripted: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    left = fail(bench, "replace", 99)
+    left = fail(bench, "outcomes", 99)
     with caplog.at_level(logging.ERROR):
         assert bench.attempt(scripted(OK)) is OK
     assert "ledger resolve" in caplog.text
@@ -331,29 +331,37 @@ def test_who_comes_too_late_does_not_send(bench: Any, scripted: Any, monkeypatch
     assert bench.outcome() == "not-sent"
 
 
-def test_who_is_cancelled_while_asking_takes_the_intent_back(bench: Any, scripted: Any) -> None:
+@pytest.mark.parametrize("thread", [False, True], ids=["in the loop", "in a thread"])
+def test_who_is_cancelled_while_asking_takes_the_intent_back(bench: Any, scripted: Any, thread: bool) -> None:
     async def cancelled(moment: str) -> None:
         exchange = bench.exchange(scripted())
         task = asyncio.ensure_future(exchange(bench.send()))
-        method = "insert_all" if bench.grouped else "insert"
-        real, loop = getattr(Store, method), asyncio.get_running_loop()
+        real, loop, here = Store.write, asyncio.get_running_loop(), threading.get_ident()
 
-        def insert(*given: Any, **named: Any) -> Any:
+        def write(*given: Any, **named: Any) -> Any:
             if moment == "before":
-                asyncio.run_coroutine_threadsafe(cancel(), loop).result(5)
+                cancel()
             result = real(*given, **named)
             if moment == "after":
-                asyncio.run_coroutine_threadsafe(cancel(), loop).result(5)
+                cancel()
             return result
 
-        async def cancel() -> None:
+        def cancel() -> None:
+            if threading.get_ident() == here:
+                task.cancel()
+            else:
+                asyncio.run_coroutine_threadsafe(cancelling(), loop).result(5)
+
+        async def cancelling() -> None:
             task.cancel()
             await asyncio.sleep(0)
 
-        bench.monkeypatch.setattr(Store, method, insert)
+        bench.monkeypatch.setattr(Store, "write", write)
+        if thread:
+            bench.monkeypatch.setattr(GroupBook, "_written_here", lambda *given: {})
         with pytest.raises(asyncio.CancelledError):
             await task
-        bench.monkeypatch.setattr(Store, method, real)
+        bench.monkeypatch.setattr(Store, "write", real)
 
     for moment in ("before", "after"):
         asyncio.run(cancelled(moment))  # waits for the thread
@@ -366,7 +374,7 @@ def test_who_is_cancelled_after_the_response_still_writes(bench: Any, scripted: 
         send = scripted(OK)
         task = asyncio.ensure_future(bench.exchange(send)(bench.send()))
         send.before = lambda: asyncio.get_running_loop().call_soon(task.cancel)
-        with pytest.raises(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError):  # it may have been done before it heard of that
             await task
 
     asyncio.run(cancelled())
@@ -376,7 +384,7 @@ def test_who_is_cancelled_after_the_response_still_writes(bench: Any, scripted: 
 def test_who_is_cancelled_while_the_ledger_is_away_still_writes(
     bench: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail(bench, "replace", 3 if bench.grouped else 1)  # a group tries again by itself
+    fail(bench, "outcomes", 4 if bench.grouped else 1)  # a group tries again by itself
 
     async def cancelled() -> None:
         exchange = bench.exchange(scripted(OK))
@@ -385,7 +393,8 @@ def test_who_is_cancelled_while_the_ledger_is_away_still_writes(
         real = asyncio.sleep
 
         async def sleep(seconds: float) -> None:
-            task.cancel()
+            if seconds:
+                task.cancel()
             await real(seconds)
 
         monkeypatch.setattr(asyncio, "sleep", sleep)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.ledger.book import Book
-from airflow_arazzo.ledger.database import Database, Turn
+from airflow_arazzo.ledger.database import Database
 from airflow_arazzo.ledger.group import Closing, GroupBook
 from airflow_arazzo.ledger.model import (
     AmbiguousEffect,
@@ -28,28 +28,38 @@ OK = Response(200, (), b'{"id":1}')
 Described = Callable[..., Description]
 
 
-@pytest.fixture
-def group(book: Book) -> GroupBook:
+@pytest.fixture(params=["in the loop", "in a thread"])
+def group(book: Book, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> GroupBook:
+    if request.param == "in a thread":
+        monkeypatch.setattr(GroupBook, "_written_here", lambda *given: {})
     return GroupBook(book, sleep=lambda seconds: None)
+
+
+@pytest.fixture
+def in_loop(request: pytest.FixtureRequest, group: GroupBook) -> bool:
+    return "in the loop" in request.node.name and group.book.store.is_local
 
 
 @pytest.fixture
 def transactions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Counts writing transactions; ``before`` and ``after`` are called around the commit of each."""
     seen: dict[str, Any] = {"count": 0, "before": lambda: None, "after": lambda: None}
-    real = Database.transaction
 
-    @contextmanager
-    def counted(self: Database, *, write: bool = True) -> Iterator[Turn]:
-        with real(self, write=write) as turn:
-            yield turn
+    def counting(real: Any) -> Any:
+        @contextmanager
+        def counted(self: Database, *given: Any, write: bool = True) -> Iterator[Any]:
+            with real(self, *given) if write else real(self, write=False) as turn:
+                yield turn
+                if write:
+                    seen["count"] += 1
+                    seen["before"]()
             if write:
-                seen["count"] += 1
-                seen["before"]()
-        if write:
-            seen["after"]()
+                seen["after"]()
 
-    monkeypatch.setattr(Database, "transaction", counted)
+        return counted
+
+    for name in ("transaction", "driver_transaction"):
+        monkeypatch.setattr(Database, name, counting(getattr(Database, name)))
     return seen
 
 
@@ -82,7 +92,7 @@ def test_many_effects_few_transactions(
 
 
 def test_nobody_hears_of_a_permission_that_is_not_committed(
-    group: GroupBook, described: Described, transactions: dict[str, Any]
+    group: GroupBook, described: Described, transactions: dict[str, Any], in_loop: bool
 ) -> None:
     def fail() -> None:
         raise LedgerUnavailable("the disk is full")
@@ -90,14 +100,14 @@ def test_nobody_hears_of_a_permission_that_is_not_committed(
     transactions["before"] = fail
     found = asyncio.run(ask(group, ["a", "b"], described()))
     assert [type(each) for each in found] == [LedgerUnavailable] * 2
-    assert transactions["count"] == 3
+    assert transactions["count"] == (4 if in_loop else 3)
     assert group.book.store.entries() == []
 
 
 def test_a_lost_confirmation_is_no_second_attempt(
     group: GroupBook, described: Described, transactions: dict[str, Any]
 ) -> None:
-    left = [1, 0, 1, 0]
+    left = [1, 0, 0, 1, 0, 0]
 
     def lost() -> None:
         if left.pop(0):
@@ -162,7 +172,7 @@ def test_two_for_one_effect_in_one_moment(group: GroupBook, described: Described
 
 
 def test_who_gave_up_has_its_intent_taken_back(
-    group: GroupBook, described: Described, transactions: dict[str, Any]
+    group: GroupBook, described: Described, transactions: dict[str, Any], in_loop: bool
 ) -> None:
     """One of two is cancelled while the transaction is written; the other one is not disturbed."""
     permitted: list[Any] = []
@@ -176,7 +186,10 @@ def test_who_gave_up_has_its_intent_taken_back(
 
         def cancel() -> None:
             transactions["before"] = lambda: None
-            asyncio.run_coroutine_threadsafe(cancelled(), loop).result(5)
+            if in_loop:
+                tasks[0].cancel()
+            else:
+                asyncio.run_coroutine_threadsafe(cancelled(), loop).result(5)
 
         async def cancelled() -> None:
             tasks[0].cancel()
@@ -195,5 +208,33 @@ def test_who_gave_up_has_its_intent_taken_back(
 def test_a_fault_of_ours_is_heard_of(
     group: GroupBook, described: Described, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_arazzo.ledger.group.Book", lambda *given, **named: 1 / 0)
+    monkeypatch.setattr(Book, "write", lambda *given, **named: 1 / 0)
     assert [type(each) for each in asyncio.run(ask(group, ["a"], described()))] == [ZeroDivisionError]
+
+
+class Interrupted(BaseException):
+    """As Airflow's when a task has run for too long: raised by a signal, wherever the process is."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interruption_leaves_nobody_waiting_and_nothing_permitted(
+    group: GroupBook, described: Described, transactions: dict[str, Any], moment: str
+) -> None:
+    """It comes around the commit; what was permitted will not be sent."""
+
+    def interrupt() -> None:
+        transactions[moment] = lambda: None
+        raise Interrupted
+
+    async def run() -> list[Any]:
+        transactions[moment] = interrupt
+        asked = [group.open(key, described(), timeout=30, lifetime=None) for key in ("a", "b")]
+        tasks = [asyncio.ensure_future(each) for each in asked]
+        with suppress(Interrupted):
+            await asyncio.wait_for(asyncio.wait(tasks), 5)
+        return [task.exception() for task in tasks]
+
+    found = asyncio.run(run())
+    assert [type(each) for each in found] == [Interrupted] * 2
+    wanted = {} if moment == "before" else {"a": Outcome.NOT_SENT, "b": Outcome.NOT_SENT}
+    assert {entry.key: entry.outcome for entry in group.book.store.entries()} == wanted

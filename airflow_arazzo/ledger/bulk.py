@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 Row = Mapping[str, Any]
 
@@ -38,17 +37,16 @@ def replace(cursor: sqlite3.Cursor, table: sa.Table, row: Row) -> bool:
 
 @lru_cache(maxsize=8)
 def _insert(table: sa.Table) -> tuple[str, tuple[str, ...]]:
-    return _composed(sqlite.insert(table).on_conflict_do_nothing())
+    names = tuple(column.name for column in table.columns)
+    marks = ", ".join("?" * len(names))
+    columns = ", ".join(f'"{name}"' for name in names)
+    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return statement, names
 
 
 @lru_cache(maxsize=32)
 def _update(table: sa.Table, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    same = (table.c.key == sa.bindparam("_key"), table.c.version == sa.bindparam("_version"))
-    values: dict[str, Any] = {name: sa.bindparam(name) for name in names if not name.startswith("_")}
-    return _composed(sa.update(table).where(*same).values(values))
-
-
-def _composed(statement: Any) -> tuple[str, tuple[str, ...]]:
-    """A statement as SQLite takes it, and the names of its values in their order."""
-    compiled = statement.compile(dialect=sqlite.dialect())
-    return str(compiled), tuple(compiled.positiontup)
+    columns = tuple(name for name in names if not name.startswith("_"))
+    values = ", ".join(f'"{name}" = ?' for name in columns)
+    statement = f'UPDATE {table.name} SET {values} WHERE "key" = ? AND "version" = ?'  # noqa: S608
+    return statement, (*columns, "_key", "_version")

@@ -24,9 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_arazzo.engine.redact import SHORTEST, redact
 from airflow_arazzo.ledger.model import LedgerUnavailable
-
-BUSY = 30.0
-"""Seconds that a writer waits for others; SQLite has one writer at a time."""
+from airflow_arazzo.ledger.sqlite import BUSY, Connections, prepare_file
 
 CONNECT = 10
 """Seconds to reach PostgreSQL."""
@@ -97,6 +95,10 @@ class Database:
         self._alone: AbstractContextManager[Any] = threading.Lock() if self._memory else nullcontext()
         self._engine: sa.Engine | None = None
         self._pid = 0
+        self._connections: Connections | None = None
+        if self.file is not None and not self._url.query:
+            tables = frozenset(metadata.tables)
+            self._connections = Connections(str(self.file), tables, self._ready)
         if self._memory:
             self._ready()
 
@@ -125,6 +127,8 @@ class Database:
         """Close its connections."""
         if self._engine is not None:
             self._engine.dispose()
+        if self._connections is not None:
+            self._connections.close()
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[Turn]:
@@ -154,8 +158,8 @@ class Database:
         :raises LedgerUnavailable: as :meth:`transaction`.
         """
         try:
-            with self._alone, closing(self._ready().raw_connection()) as pooled:
-                cursor: sqlite3.Cursor = pooled.cursor()  # type: ignore[assignment]
+            with self._alone, self._driver() as connection:
+                cursor = connection.cursor()
                 if wait is not None:
                     cursor.execute(f"PRAGMA busy_timeout={wait * 1000:.0f}")
                 try:
@@ -163,7 +167,7 @@ class Database:
                     yield DriverTurn(cursor, self._clock() if self._clock else time.time(), boot_clock())
                     cursor.execute("COMMIT")
                 finally:
-                    pooled.rollback()  # unless it is committed
+                    connection.rollback()  # unless it is committed
                     if wait is not None:
                         cursor.execute(f"PRAGMA busy_timeout={BUSY * 1000:.0f}")
                 return
@@ -193,6 +197,16 @@ class Database:
             self._create(engine)
             self._engine, self._pid = engine, os.getpid()
         return self._engine
+
+    @contextmanager
+    def _driver(self) -> Iterator[sqlite3.Connection]:
+        """A connection of SQLite's driver."""
+        if self._connections is not None:
+            with self._connections.borrowed() as connection:
+                yield connection
+        else:
+            with closing(self._ready().raw_connection()) as pooled:
+                yield pooled.driver_connection  # type: ignore[misc]
 
     def _create(self, engine: sa.Engine) -> None:
         """Make the tables, one process at a time: making them twice at once fails in both databases."""
@@ -249,19 +263,7 @@ def _prepare_memory(connection: sqlite3.Connection, _: Any) -> None:
 
 
 def _prepare_file(connection: sqlite3.Connection, _: Any) -> None:
-    connection.isolation_level = None
-    deadline = time.monotonic() + BUSY
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # Who changes the mode needs the file alone, and SQLite does not wait for that by itself.
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-    # With the write-ahead log anything less forgets the latest commits when the power fails.
-    connection.execute("PRAGMA synchronous=FULL")
+    prepare_file(connection)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -127,7 +127,7 @@ def check_encryption() -> None:
 
     :raises NoEncryption: when Airflow has no key.
     """
-    seal(b"")
+    _fernet()
 
 
 def seal(data: bytes) -> str:
@@ -135,10 +135,14 @@ def seal(data: bytes) -> str:
 
     :raises NoEncryption: when Airflow has no key.
     """
+    return str(_fernet().encrypt(data).decode())
+
+
+def _fernet() -> Any:
     fernet = get_fernet()
     if not fernet.is_encrypted:
         raise NoEncryption("something has to be stored encrypted, and [core] fernet_key is not set")
-    return fernet.encrypt(data).decode()
+    return fernet
 
 
 def unseal(text: str) -> bytes:

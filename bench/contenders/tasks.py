@@ -15,7 +15,8 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,10 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.context import set_current_context
-from sqlalchemy import event
-from sqlalchemy.pool import Pool
 
 import airflow_arazzo.preload  # noqa: F401 - as HttpOperator, whose module has loaded all that it needs
 from airflow_arazzo.dag import ArazzoDag
+from airflow_arazzo.ledger.sqlite import Connections
 from bench.batch import EVENT, plan_of
 from bench.contender import serve
 from bench.contenders.forked import forked
@@ -110,14 +110,19 @@ class Tasks:
     def _stated(self, name: str) -> dict[str, int]:
         found: Counter[str] = Counter()
 
-        def trace(connection: sqlite3.Connection, *_: Any) -> None:
-            connection.set_trace_callback(lambda statement: found.update([statement.split()[0].upper()]))
+        real = Connections.borrowed
 
-        event.listen(Pool, "checkout", trace)
+        @contextmanager
+        def traced(self: Connections) -> Iterator[sqlite3.Connection]:
+            with real(self) as connection:
+                connection.set_trace_callback(lambda text: found.update([text.split()[0].upper()]))
+                yield connection
+
+        Connections.borrowed = traced  # type: ignore[method-assign]
         try:
             self._run(self._tasks[name])
         finally:
-            event.remove(Pool, "checkout", trace)
+            Connections.borrowed = real  # type: ignore[method-assign]
         return dict(found)
 
     def _executed(self, name: str, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, TransportError
-from airflow_arazzo.ledger import database
+from airflow_arazzo.ledger import database, sqlite
 from airflow_arazzo.ledger.book import GRACE
 from airflow_arazzo.ledger.model import LedgerUnavailable
 from airflow_arazzo.ledger.store import Store
@@ -167,7 +167,8 @@ CAUSES: dict[str, Callable[[Scene], Any]] = {
 def test_fault(
     sandbox: RunningSandbox, tmp_path: Path, fault: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY", 0.1)
+    for module in (database, sqlite):
+        monkeypatch.setattr(module, "BUSY", 0.1)
     row = TABLE[fault]
     then, before, after = row.cells[kind]
     other = fault.startswith("another request")

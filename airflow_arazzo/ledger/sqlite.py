@@ -1,0 +1,85 @@
+"""Connections of SQLite's own driver to a ledger's file.
+
+Most tasks write an effect and its outcome, and end: they need no engine of SQLAlchemy, which takes longer to
+make than to use.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+BUSY = 30.0
+"""Seconds that a writer waits for others; SQLite has one writer at a time."""
+
+
+def prepare_file(connection: sqlite3.Connection) -> None:
+    """Make a new connection such that what was committed is there after a crash."""
+    connection.isolation_level = None  # transactions are ours, not the driver's
+    deadline = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Who changes the mode needs the file alone, and SQLite does not wait for that by itself.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    # With the write-ahead log anything less forgets the latest commits when the power fails.
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+class Connections:
+    """Connections to a file, each used by one thread at a time.
+
+    :param file: path of the database.
+    :param tables: what has to be there.
+    :param create: makes the tables.
+    """
+
+    def __init__(self, file: str, tables: frozenset[str], create: Callable[[], object]) -> None:
+        self._file = file
+        self._tables = tables
+        self._create = create
+        self._idle: list[sqlite3.Connection] = []
+        self._pid = os.getpid()
+        self._of_parents: list[list[sqlite3.Connection]] = []
+
+    @contextmanager
+    def borrowed(self) -> Iterator[sqlite3.Connection]:
+        """A connection without a transaction; it is closed when something goes wrong.
+
+        :raises sqlite3.Error: when there is none to be had.
+        """
+        if self._pid != os.getpid():
+            # Neither used nor closed: after a fork both would meddle with the parent's locks.
+            self._of_parents.append(self._idle)
+            self._idle, self._pid = [], os.getpid()
+        idle = self._idle
+        connection = idle.pop() if idle else self._connected()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        idle.append(connection)
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        while self._idle and self._pid == os.getpid():
+            self._idle.pop().close()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=BUSY, check_same_thread=False)
+        try:
+            prepare_file(connection)
+            if not self._tables.issubset(n for (n,) in connection.execute("SELECT name FROM sqlite_master")):
+                self._create()
+        except BaseException:
+            connection.close()
+            raise
+        return connection

@@ -55,6 +55,7 @@ class Component(msgspec.Struct, frozen=True):
     :param answers: whether one of those calls can end in it, so that the run goes on behind it.
     :param beside: whether others run side by side with it, so that what comes next in the document does not
         follow it.
+    :param certain: names of components that have succeeded whenever it runs: nobody has to ask.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Component(msgspec.Struct, frozen=True):
     workflow: str = ""
     answers: bool = False
     beside: bool = False
+    certain: frozenset[str] = frozenset()
 
     @property
     def is_loop(self) -> bool:
@@ -131,6 +133,7 @@ def components(plan: Plan, *, parallel: bool = False, expand: bool = True) -> li
     }
     asking = {name for name in ways if name not in side.joins and _must_ask(ways[name])}
     told = {way.task for name in asking for way in ways[name] if way.step is None}
+    certain = _certain(ways, asking)
     needs = needs_of(plan, side.found, _before(ways) if parallel else None)
     return [
         Component(
@@ -147,6 +150,7 @@ def components(plan: Plan, *, parallel: bool = False, expand: bool = True) -> li
             workflow=each.workflow,
             answers=bool(each.answers),
             beside=each.name in side.beside,
+            certain=certain[each.name],
         )
         for each in side.found
     ]
@@ -172,6 +176,18 @@ def _ways(draft: Draft, found: Sequence[Draft]) -> tuple[Way, ...]:
 def _must_ask(ways: Sequence[Way]) -> bool:
     """Whether it depends on what happened upstream if and where a component begins."""
     return len(ways) > 1 or any(way.step is None for way in ways)
+
+
+def _certain(ways: Mapping[str, Sequence[Way]], asking: set[str]) -> dict[str, frozenset[str]]:
+    """By name, the components that have succeeded when one runs.
+
+    Airflow starts a task that does not ask when all tasks directly before it have succeeded, and so on up.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for name, upstream in ways.items():
+        tasks = [] if name in asking else [way.task for way in upstream]
+        found[name] = frozenset(tasks).union(*(found.get(task, frozenset()) for task in tasks))
+    return found
 
 
 def _before(ways: Mapping[str, Sequence[Way]]) -> dict[str, frozenset[str]]:

@@ -18,8 +18,8 @@ from airflow_arazzo.operators.needs import Read
 class Upstream:
     """The tasks before one, in its run.
 
-    Only tasks that have succeeded count. Airflow keeps XComs of a task that was cleared until it starts
-    again, and one that is skipped without a start keeps them for ever.
+    Only tasks that have succeeded count; of those that must have, nobody asks. Airflow keeps XComs of a
+    task that was cleared until it starts again, and one that is skipped without a start keeps them for ever.
 
     :param ti: the task instance under way.
     :param component: what it runs.
@@ -32,8 +32,6 @@ class Upstream:
         self._prefix = prefix
         mapped = ti.map_index is not None and ti.map_index >= 0
         self._map_index: int | None = ti.map_index if mapped else None
-        # Airflow starts a task that does not ask when all tasks directly before it have succeeded.
-        self._certain = frozenset() if component.asks else {way.task for way in component.upstream}
 
     def chosen_step(self) -> str | None:
         """The step to begin with, or None when the way through the workflow does not lead here.
@@ -85,9 +83,9 @@ class Upstream:
         pulled = self._pull(task, key)
         if pulled is None:
             raise AirflowFailException(
-                f"Nothing was sent. Task {self._prefix + task!r} counts as successful and has no outputs, as "
-                f"when it was marked by hand. Clear it, or add the XCom {key!r} to it: an object with the "
-                f"outputs of step {read.step!r}."
+                f"Nothing was sent. The way leads through task {self._prefix + task!r}, which has no outputs, "
+                f"as when a task was marked by hand. Clear it, or add the XCom {key!r} to it: an object with "
+                f"the outputs of step {read.step!r}."
             )
         outputs: dict[str, Any] = exchange.from_xcom(pulled)
         return outputs
@@ -117,7 +115,7 @@ class Upstream:
         return self._ti.xcom_pull(task_ids=self._prefix + task, key=key, map_indexes=self._map_index)
 
     def _succeeded(self, task: str) -> bool:
-        if task in self._certain:
+        if task in self._component.certain:
             return True
         task_id = self._prefix + task
         name = task_id if self._map_index is None else f"{task_id}_{self._map_index}"
@@ -129,7 +127,7 @@ class Upstream:
         needs = self._component.needs
         names = {way.task for way in self._component.upstream}
         names |= {task for read in needs.reads for task in read.tasks} | set(needs.recalls)
-        names -= self._certain
+        names -= self._component.certain
         found = self._ti.get_task_states(
             dag_id=self._ti.dag_id,
             task_ids=sorted(self._prefix + name for name in names),

@@ -177,8 +177,8 @@ with DAG("host") as dag:
     [
         ("a", {}),
         ("b", {}),
-        ("c", {"get_task_states": 1, "xcom_pull": 1}),
-        ("d", {"get_task_states": 1, "xcom_pull": 2, "xcom_push": 0}),
+        ("c", {"xcom_pull": 1}),
+        ("d", {"xcom_pull": 2}),
     ],
 )
 def test_what_a_plain_step_asks_airflow_for(

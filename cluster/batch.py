@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -142,6 +142,8 @@ class Batch:
                 print(f"  {told(self._reaper.kill(least))}", flush=True)
         except NotInTheMiddle as error:
             yield f"batch: {error}"
+        else:
+            yield from one_sided(self._reaper.deaths)
 
     def _share(self) -> float:
         done = sum(self._sum()[kind] - self._before[kind] for kind in (EVENT, ORDER))
@@ -234,12 +236,20 @@ class Batch:
         yield f"lost:      {len(account.lost)}"
 
 
+def one_sided(deaths: Sequence[Death]) -> Iterator[str]:
+    """A line when requests of one kind only were under way, so that the other was not put to the test."""
+    keyed, all_left = sum(death.keyed for death in deaths), sum(len(death.left) for death in deaths)
+    for kind, number in (("with", keyed), ("without", all_left - keyed)):
+        if not number:
+            yield f"batch: no request {kind} a key was under way when a worker was killed"
+
+
 def told(death: Death) -> str:
     """A death in a line."""
     rows, keyed = len(death.left), death.keyed
     return (
-        f"{death.instance} at {death.share:.0%} of the batch: {death.processes} processes, of which "
-        f"{death.sending} tasks were sending; {rows} rows under way, {keyed} with a key"
+        f"{death.instance} at {death.share:.0%} of the batch: {death.processes} processes, tasks at sending: "
+        f"{death.sending}, rows under way: {rows}, of which {keyed} with a key"
     )
 
 

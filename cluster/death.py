@@ -126,8 +126,8 @@ class Reaper:
 
 def _too_late(share: float) -> str:
     return (
-        f"no worker died in the middle of the batch: the service had {share:.0%} of its effects already, and "
-        f"{MIDDLE[0]:.0%} to {MIDDLE[1]:.0%} was wanted; more rows (--rows) are needed"
+        f"it was too late to kill a worker in the middle of the batch: the service had {share:.0%} of its "
+        f"effects already, not {MIDDLE[0]:.0%} to {MIDDLE[1]:.0%}; more rows (--rows) are needed"
     )
 
 

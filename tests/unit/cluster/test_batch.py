@@ -17,7 +17,7 @@ from airflow_arazzo.ledger.book import Book
 from airflow_arazzo.ledger.model import Description, Outcome, Permission
 from airflow_arazzo.ledger.store import Store
 from cluster import death
-from cluster.batch import EVENT, ORDER, Account, Effect, with_short_delay
+from cluster.batch import EVENT, ORDER, Account, Effect, one_sided, with_short_delay
 from cluster.death import NotInTheMiddle, Reaper
 from cluster.environment import ROOT
 from cluster.person import decide
@@ -147,7 +147,9 @@ def test_a_death_behind_the_middle_is_none(
     cluster: FakeCluster, service: Service, shares: tuple[float, ...]
 ) -> None:
     begun(Store(cluster.ledger_url), "one")
-    with pytest.raises(NotInTheMiddle, match=r"(76|80)% of its effects already, and 25% to 75% .*--rows"):
+    with pytest.raises(
+        NotInTheMiddle, match=r"too late .*(76|80)% of its effects already, not 25% to 75%.*--rows"
+    ):
         reaper(cluster, service, *shares).kill(0.25)
 
 
@@ -161,6 +163,21 @@ def test_a_death_with_nothing_under_way_is_none(cluster: FakeCluster, service: S
     with pytest.raises(NotInTheMiddle, match="worker-2 had no request under way"):
         reaper(cluster, service, 0.5).kill(0.25)
     assert cluster.revived == ["worker-2"]
+
+
+@pytest.mark.parametrize(("protection", "missing"), [("header Key", "without"), ("", "with")])
+def test_kills_that_met_requests_of_one_kind_only_are_said(
+    cluster: FakeCluster, service: Service, protection: str, missing: str
+) -> None:
+    store = Store(cluster.ledger_url)
+    begun(store, "one", protection)
+    several = reaper(cluster, service, 0.5)
+    several.kill(0.25)
+    said = [f"batch: no request {missing} a key was under way when a worker was killed"]
+    assert list(one_sided(several.deaths)) == said
+    begun(store, "two", "" if protection else "header Key")
+    several.kill(0.5)
+    assert not list(one_sided(several.deaths))
 
 
 def test_what_must_not_be_is_said() -> None:

@@ -40,18 +40,18 @@ def begun(store: Store, customer: str, protection: str = "") -> Permission:
 
 
 class Service:
-    """Something that listens, and a task's process with a connection to it or without."""
+    """What tasks send to, beside something else that they are connected to as well, like a database."""
 
     def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket, self._other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._tasks: list[subprocess.Popen[bytes]] = []
 
-    def task(self, *, connected: bool = True) -> psutil.Process:
-        port = self._socket.getsockname()[1] if connected else 0
+    def task(self, *, sending: bool) -> psutil.Process:
+        port = (self._socket if sending else self._other).getsockname()[1]
         code = (
-            "import socket, sys, time; port = int(sys.argv[1])\n"
-            "kept = socket.create_connection(('127.0.0.1', port)) if port else None\n"
+            "import socket, sys, time\n"
+            "kept = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
             "print(flush=True); time.sleep(60)"
         )
         started = subprocess.Popen([sys.executable, "-c", code, str(port)], stdout=subprocess.PIPE)
@@ -65,6 +65,7 @@ class Service:
             task.kill()
             task.communicate()
         self._socket.close()
+        self._other.close()
 
 
 class FakeCluster:
@@ -98,7 +99,9 @@ def service() -> Iterator[Service]:
 def cluster(tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     monkeypatch.setattr(death, "tasks_of", lambda cluster, name: cluster.tasks[name])
     monkeypatch.setattr(death, "PAUSE", 0.2)
-    return FakeCluster(tmp_path, {"worker-1": [service.task(connected=False)], "worker-2": [service.task()]})
+    return FakeCluster(
+        tmp_path, {"worker-1": [service.task(sending=False)], "worker-2": [service.task(sending=True)]}
+    )
 
 
 def reaper(cluster: Any, service: Service, *shares: float) -> Reaper:

@@ -63,15 +63,11 @@ class Cuts(threading.Thread):
         return [process for process in self._cluster.descendants("worker") if _is_task(process)]
 
     def _busy(self) -> bool:
-        return bool(self._tasks_of(self._cluster.instances("worker")[0]))
-
-    def _tasks_of(self, instance: str) -> list[psutil.Process]:
-        children = psutil.Process(self._cluster.processes.pid(instance)).children(recursive=True)
-        return [process for process in children if _is_task(process)]
+        return bool(tasks_of(self._cluster, self._cluster.instances("worker")[0]))
 
     def _worker(self) -> str:
         instance = self._cluster.instances("worker")[0]
-        tasks = len(self._tasks_of(instance))
+        tasks = len(tasks_of(self._cluster, instance))
         number = self._cluster.kill(instance)
         self._pause_and_revive(instance)
         return f"{instance}: {number} processes killed, {tasks} of them at a task"
@@ -94,6 +90,12 @@ class Cuts(threading.Thread):
     def _pause_and_revive(self, instance: str) -> None:
         time.sleep(4)
         self._cluster.revive(instance)
+
+
+def tasks_of(cluster: Cluster, instance: str) -> list[psutil.Process]:
+    """Processes of a worker that run tasks."""
+    children = psutil.Process(cluster.processes.pid(instance)).children(recursive=True)
+    return [process for process in children if _is_task(process)]
 
 
 def _is_task(process: psutil.Process) -> bool:

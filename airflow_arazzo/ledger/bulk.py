@@ -18,11 +18,11 @@ Row = Mapping[str, Any]
 def insert(cursor: sqlite3.Cursor, table: sa.Table, row: Row) -> bool:
     """Insert a row, unless its key is there.
 
-    :param row: values by column; columns that are missing are NULL.
+    :param row: values by column, of all columns.
     :return: whether it was inserted.
     """
     statement, names = _insert(table)
-    return cursor.execute(statement, [row.get(name) for name in names]).rowcount == 1
+    return cursor.execute(statement, [row[name] for name in names]).rowcount == 1
 
 
 def replace(cursor: sqlite3.Cursor, table: sa.Table, row: Row) -> bool:

@@ -58,14 +58,18 @@ AUDIT = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
 )
 
-_LENGTHS: dict[str, dict[str, int]] = {
-    table.name: {
-        column.name: column.type.length
-        for column in table.columns
-        if isinstance(column.type, sa.String) and column.type.length
-    }
-    for table in (EFFECTS, AUDIT)
+
+def _longest(table: sa.Table, *names: str) -> dict[str, int | None]:
+    kinds = {name: table.c[name].type for name in names}
+    return {name: kind.length if isinstance(kind, sa.String) else None for name, kind in kinds.items()}
+
+
+_TEXTS = {
+    EFFECTS.name: _longest(EFFECTS, "protection", "request", "source", "run", "step", "attempt", "note"),
+    AUDIT.name: _longest(AUDIT, "who", "action", "before", "reason"),
 }
+"""Columns whose texts come from elsewhere, and how many characters they hold."""
+
 _FORGOTTEN = "forget-responses"
 """Action of the audit records, without a key, that say when old responses were dropped."""
 
@@ -328,6 +332,8 @@ def _first_values(intent: FirstIntent, now: float) -> dict[str, Any]:
         "changed": now,
         "patience": intent.patience,
         "attempts": 1,
+        "status": None,
+        "response": None,
         "note": "",
     }
     return _fitting(EFFECTS, values)
@@ -351,13 +357,16 @@ def _fitting(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
     PostgreSQL refuses texts that are too long, null characters and unpaired surrogates; a step must not be
     stuck for ever because its run has a long name.
     """
-    fitting, lengths = dict(values), _LENGTHS[table.name]
-    for name, value in values.items():
-        if isinstance(value, str):
-            text = str(value)
-            if not text.isascii() or "\0" in text:
-                text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-            fitting[name] = text[: lengths.get(name)]
+    fitting = dict(values)
+    for name, length in _TEXTS[table.name].items():
+        text = values.get(name)
+        if not isinstance(text, str):
+            continue
+        if not text.isascii() or "\0" in text:
+            text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+        fitting[name] = text if length is None else text[:length]
+    if "outcome" in values:
+        fitting["outcome"] = str(values["outcome"])  # a driver may write an enumeration by its name
     return fitting
 
 

@@ -83,9 +83,9 @@ class Upstream:
         pulled = self._pull(task, key)
         if pulled is None:
             raise AirflowFailException(
-                f"Nothing was sent. The way leads through task {self._prefix + task!r}, which has no outputs, "
-                f"as when a task was marked by hand. Clear it, or add the XCom {key!r} to it: an object with "
-                f"the outputs of step {read.step!r}."
+                f"Nothing was sent. Task {self._prefix + task!r} is on the way here and has no outputs, as "
+                f"when it was marked by hand. Clear it, or add the XCom {key!r} to it: an object with the "
+                f"outputs of step {read.step!r}."
             )
         outputs: dict[str, Any] = exchange.from_xcom(pulled)
         return outputs

@@ -480,7 +480,7 @@ def test_a_task_inside_that_was_marked_by_hand(
         )
     again = clear_and_run(ran, dag, "g")
     assert again.states["g"] == "failed"
-    assert "through task 'call.b', which has no outputs" in again.log
+    assert "Task 'call.b' is on the way here and has no outputs" in again.log
 
 
 def test_a_secret_input_that_is_handed_over(

@@ -141,7 +141,9 @@ class Flow:
         self._come_back(late[0], Returned({}, None, effect, failure))
         return True
 
-    def tell(self, step: Step, text: str, level: Literal["info", "warning"] = "info") -> None:
+    def tell(
+        self, step: Step, text: str | Callable[[], str], level: Literal["info", "warning"] = "info"
+    ) -> None:
         """Add an event."""
         self.events.append(Event(step.id, text, level))
 

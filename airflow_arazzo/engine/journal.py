@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -57,9 +58,25 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     error: Failure | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Something worth a line in the log."""
+class Event:
+    """Something worth a line in the log.
 
-    step: str
-    text: str
-    level: Literal["info", "warning"] = "info"
+    :param text: or what gives it, which is asked only where somebody reads it.
+    """
+
+    __slots__ = ("_text", "level", "step")
+
+    def __init__(
+        self, step: str, text: str | Callable[[], str], level: Literal["info", "warning"] = "info"
+    ) -> None:
+        self.step = step
+        self.level = level
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """The line, without its step."""
+        return self._text if isinstance(self._text, str) else self._text()
+
+    def __repr__(self) -> str:
+        return f"Event({self.step!r}, {self.text!r}, {self.level!r})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -274,8 +275,7 @@ class Machine:
 
     def _tell_verdicts(self, step: Step, verdicts: list[Verdict], exchange: Exchange) -> None:
         for verdict in verdicts:
-            mark = "holds" if verdict.passed else "does not hold"
-            self._flow.tell(step, f"criterion {mark}: {verdict.reason}")
+            self._flow.tell(step, partial(_told, verdict))
         if exchange.warning:
             self._flow.tell(step, exchange.warning, "warning")
 
@@ -310,6 +310,10 @@ class Machine:
                 value = navigate(outputs.get(name), place)
                 if isinstance(value, str | int | Decimal) and not isinstance(value, bool) and value != "":
                     self._tokens[to_text(value)] = None
+
+
+def _told(verdict: Verdict) -> str:
+    return f"criterion {'holds' if verdict.passed else 'does not hold'}: {verdict.reason}"
 
 
 def workflow_outputs(plan: Plan, state: State) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias, cast
 
 from airflow_arazzo.expression import binding
 from airflow_arazzo.expression.compare import compare, truthy
@@ -47,6 +47,8 @@ _EXPRESSION = re.compile(
 )
 _NO_TEXT = re.compile(r"\(\?[a-zA-Z:=!<-]*|\\.|\[[^\]]*\]|\{[^}]*\}")
 _WORDS = re.compile(r"[A-Za-z]{3}")
+Reason: TypeAlias = str | Callable[[], str]
+
 _LONGEST = 60
 _OUTCOMES = {
     "regex": ("does not match", "matches"),
@@ -55,11 +57,32 @@ _OUTCOMES = {
 }
 
 
-class Verdict(NamedTuple):
-    """Whether a criterion is met, and why: the compared values, or what kept it from being evaluated."""
+class Verdict:
+    """Whether a criterion is met, and why.
 
-    passed: bool
-    reason: str
+    :param passed: whether it is met.
+    :param reason: the compared values, or what kept it from being evaluated; or what tells that, which is
+        asked only where somebody reads it.
+    """
+
+    __slots__ = ("_reason", "passed")
+
+    def __init__(self, passed: bool, reason: Reason) -> None:
+        self.passed = passed
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+        return self._reason if isinstance(self._reason, str) else self._reason()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and (self.passed, self.reason) == (other.passed, other.reason)
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.passed}, {self.reason!r})"
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def parse_criterion(
@@ -126,8 +149,7 @@ def evaluate_criterion(criterion: Criterion, scope: Scope) -> Verdict:
     """Judge by one criterion. Never raises: what cannot be evaluated is not met."""
     try:
         if criterion.type == "simple" and criterion.simple is not None:
-            passed, compared = judged(criterion.simple, scope)
-            return Verdict(passed, f"{criterion.condition}: {compared} is {_word(passed)}")
+            return _compared(criterion, criterion.simple, scope)
         return _queried(criterion, scope)
     except Exception as problem:  # whatever a query engine or a scope raises, the criterion is not met
         return Verdict(False, f"{criterion.condition}: cannot be evaluated: {problem}")
@@ -139,31 +161,41 @@ def criteria_hold(criteria: Iterable[Criterion], scope: Scope) -> tuple[bool, li
     return all(verdict.passed for verdict in verdicts), verdicts
 
 
-def judged(condition: Condition, scope: Scope) -> tuple[bool, str]:
-    """Whether a condition holds, and the condition with values in the place of what was evaluated.
+def _compared(criterion: Criterion, condition: Condition, scope: Scope) -> Verdict:
+    passed, shown = judged(condition, scope)
+    return Verdict(passed, lambda: f"{criterion.condition}: {shown()} is {_word(passed)}")
+
+
+def judged(condition: Condition, scope: Scope) -> tuple[bool, Callable[[], str]]:
+    """Whether a condition holds; and what tells it with values in the place of what was evaluated.
 
     :raises AbsentInText: when text with an absent value in it is compared.
     :raises ValueError: when a query cannot be applied.
     """
     if isinstance(condition, Compare):
         left, right = operand_value(condition.left, scope), operand_value(condition.right, scope)
-        exists = Constant(None) in (condition.left, condition.right)
-        shown = [_shown(value, hidden=exists) for value in (left, right)]
-        return compare(condition.operator, left, right), f" {condition.operator} ".join(shown)
+        return compare(condition.operator, left, right), lambda: _comparison(condition, left, right)
     if isinstance(condition, Truth):
         value = operand_value(condition.operand, scope)
-        return truthy(value), _shown(value, hidden=True)
+        return truthy(value), lambda: _shown(value, hidden=True)
     if isinstance(condition, Not):
-        passed, shown_ = judged(condition.operand, scope)
-        return not passed, f"!({shown_})"
-    texts = []
+        passed, shown = judged(condition.operand, scope)
+        return not passed, lambda: f"!({shown()})"
+    texts: list[tuple[Condition, Callable[[], str]]] = []
     decisive = isinstance(condition, Either)
     for part in condition.operands:
-        passed, shown_ = judged(part, scope)
-        texts.append(f"({shown_})" if isinstance(part, Either | Every) else shown_)
+        passed, shown = judged(part, scope)
+        texts.append((part, shown))
         if passed is decisive:
             break
-    return passed, (" || " if decisive else " && ").join(texts)
+    return passed, lambda: (" || " if decisive else " && ").join(
+        f"({text()})" if isinstance(part, Either | Every) else text() for part, text in texts
+    )
+
+
+def _comparison(condition: Compare, left: Any, right: Any) -> str:
+    exists = Constant(None) in (condition.left, condition.right)
+    return f" {condition.operator} ".join(_shown(value, hidden=exists) for value in (left, right))
 
 
 def _jsonpath(
@@ -197,8 +229,7 @@ def _queried(criterion: Criterion, scope: Scope) -> Verdict:
     if criterion.type == "jsonpath" and isinstance(context, str) and criterion.condition.strip() != "$":
         return Verdict(False, f"{criterion.condition}: {name} is text, not JSON")
     if criterion.simple is not None:
-        passed, compared = judged(criterion.simple, scope)
-        return Verdict(passed, f"{criterion.condition}: {compared} is {_word(passed)}")
+        return _compared(criterion, criterion.simple, scope)
     query = criterion.query or Text((criterion.condition,))
     passed = _found(criterion, query, context, scope)
     return Verdict(passed, f"{criterion.condition}: {_OUTCOMES[criterion.type][passed]} {name}")
@@ -247,7 +278,10 @@ def _shown(value: Any, *, hidden: bool = False) -> str:
         return f"a text of {len(value)} characters"
     if isinstance(value, str):
         return repr(value if len(value) <= _LONGEST else value[:_LONGEST] + "…")
-    return to_text(value)
+    try:
+        return to_text(value)
+    except ValueError:
+        return "a number with too many digits to be written"
 
 
 def _word(passed: bool) -> str:

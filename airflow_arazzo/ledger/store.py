@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from airflow_arazzo.engine.messages import Response
-from airflow_arazzo.ledger import bulk
+from airflow_arazzo.ledger import bulk, postgresql
 from airflow_arazzo.ledger.database import Database, Turn
 from airflow_arazzo.ledger.model import Description, Entry, Outcome
 
@@ -75,7 +75,6 @@ _FORGOTTEN = "forget-responses"
 
 # Made once: to make a statement costs several times what SQLite needs to carry it out.
 _INSERT = sqlite.insert(EFFECTS).on_conflict_do_nothing()
-_INSERT_ALL = postgresql.insert(EFFECTS).on_conflict_do_nothing().returning(EFFECTS.c.key)
 _UPDATE = sa.update(EFFECTS).where(
     EFFECTS.c.key == sa.bindparam("_key"), EFFECTS.c.version == sa.bindparam("_version")
 )
@@ -181,9 +180,14 @@ class Store:
                 done = {row["_key"] for row in changed if bulk.replace(turn.cursor, EFFECTS, row)}
                 return Written(first, done, turn.ticks)
         with self._database.transaction() as open_turn:
+            connection = open_turn.connection
             new, changed = _as_values(intents, changes, open_turn.now)
-            first = _insert_all(open_turn.connection, new) if new else set()
-            done = {row["_key"] for row in changed if _replaced(open_turn.connection, row)}
+            if connection.dialect.name == "postgresql":
+                first = postgresql.insert_all(connection, EFFECTS, new)
+                done = postgresql.replace_all(connection, EFFECTS, changed)
+            else:
+                first = {row["key"] for row in new if connection.execute(_INSERT, row).rowcount}
+                done = {row["_key"] for row in changed if _replaced(connection, row)}
             return Written(first, done, open_turn.ticks)
 
     def look(self, key: str) -> Seen:
@@ -293,13 +297,6 @@ class Store:
         with self._database.transaction(write=False) as turn:
             last = turn.connection.execute(query).scalar_one()
             return math.inf if last is None else turn.now - float(last)
-
-
-def _insert_all(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """The keys of the rows that were inserted."""
-    if connection.dialect.name == "postgresql":
-        return set(connection.execute(_INSERT_ALL, rows).scalars())
-    return {row["key"] for row in rows if connection.execute(_INSERT, row).rowcount == 1}
 
 
 def _replaced(connection: sa.Connection, row: Mapping[str, Any]) -> bool:

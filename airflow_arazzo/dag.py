@@ -9,15 +9,15 @@ from typing import Any, Literal
 from airflow.sdk import DAG, Asset
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_arazzo.docs import workflow_doc
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
-from airflow_arazzo.operators.graph import components, task_names
+from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.operators.period import END, START, uses_period
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.params import period_params, workflow_params
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.row_options import row_options
 from airflow_arazzo.schedule import with_data_intervals
+from airflow_arazzo.shape import Shape
 from airflow_arazzo.tasks import (
     Declarations,
     UnknownName,
@@ -116,7 +116,7 @@ class ArazzoDag(DAG):
         try:
             path, caller = absolute(document)
             check_probes(probes, ledger=ledger)
-            plan = load(
+            plan, shape = load(
                 path,
                 workflow_id,
                 sources=sources,
@@ -124,12 +124,15 @@ class ArazzoDag(DAG):
                 strict=strict,
                 overlays=beside(caller, overlays),
                 probes=probes,
+                parallel=parallel,
             )
             plan = declared(plan, idempotency)
             check_names(plan, given, connections or {})
             rows = row_options(plan, given, kwargs)
             by_period = uses_period(given, identity, rows and rows.templates())
-            arguments = _dag_arguments(plan, given, pool, kwargs, by_period=by_period, asks=rows is None)
+            arguments = _dag_arguments(
+                plan, shape, given, pool, kwargs, by_period=by_period, asks=rows is None
+            )
         except (BrokenDocument, MissingInputs, UnknownName) as error:
             # Airflow shows the last frames of the traceback: the DAG file's should be among them.
             raise error.with_traceback(None) from None
@@ -156,10 +159,10 @@ class ArazzoDag(DAG):
                 )
             return
         with _params_kept_from_tasks(self):
-            parts = components(plan, parallel=parallel)
+            concludes = plan.root.outputs or outlets
             self.steps = build_tasks(
                 plan,
-                [part for part in parts if part.steps or plan.root.outputs or outlets],
+                [each for each in shape.tasks if each.component.steps or concludes],
                 inputs=given,
                 connections=connections or {},
                 use_params=True,
@@ -190,6 +193,7 @@ def _params_kept_from_tasks(dag: DAG) -> Iterator[None]:
 
 def _dag_arguments(
     plan: Plan,
+    shape: Shape,
     given: Mapping[str, Any],
     pool: str | None,
     kwargs: Mapping[str, Any],
@@ -212,12 +216,12 @@ def _dag_arguments(
         _check_values(plan, given, own_params)
     arguments["schedule"] = schedule
     arguments["default_args"] = defaults
-    arguments["params"] = {**(workflow_params(plan.root, given) if asks else {}), **own_params}
+    arguments["params"] = {**(workflow_params(shape.inputs, given) if asks else {}), **own_params}
     if by_period:
         _check_period_inputs(plan, given)
         arguments["params"] = {**period_params(required=schedule is None), **arguments["params"]}
     arguments.setdefault("description", plan.root.summary or None)
-    arguments.setdefault("doc_md", workflow_doc(plan))
+    arguments.setdefault("doc_md", shape.doc_md)
     arguments.setdefault("is_paused_upon_creation", True)
     arguments.setdefault("catchup", False)
     arguments["tags"] = sorted({"arazzo", *(arguments.get("tags") or ())})

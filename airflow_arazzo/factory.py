@@ -79,13 +79,14 @@ def _divide(
     names = {}
     for workflow_id, common in calls.items():
         arguments = {**common, **own.get(workflow_id, {})}
-        plan = load(
+        plan, _ = load(
             path,
             workflow_id,
             sources=arguments.get("sources"),
             source_path=arguments.get("source_path", ()),
             strict=arguments.get("strict", False),
             overlays=beside(caller, arguments.get("overlays", ())),
+            parallel=arguments.get("parallel", False),
         )
         names[workflow_id] = {*plan.sources, *operation_names(plan)}
     everywhere = set().union(*names.values())

@@ -8,12 +8,65 @@ for its choices. Nothing here changes which values a schema accepts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from airflow_arazzo.plan.model import Workflow
 
 ALL_TYPES = ["object", "array", "string", "number", "boolean", "null"]
 """Every JSON Schema type; as the type of something it says nothing."""
 
 _KINDS = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+
+
+class FormInput(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An input as the form asks for it.
+
+    :param schema: plain JSON, with the title; null is allowed where the input may be left empty.
+    :param required: whether the workflow requires the input.
+    :param default: what is there at first, null where the input may be left empty; not set where somebody
+        has to give a value.
+    :param description: what is shown as it is. Markdown is in the schema.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    required: bool = False
+    default: Any = UNSET
+    description: str | None = None
+
+
+def form_inputs(workflow: Workflow) -> tuple[FormInput, ...]:
+    """The inputs of a workflow, in the order of its schema."""
+    properties: Mapping[str, Any] = workflow.inputs.get("properties") or {}
+    required = frozenset(workflow.inputs.get("required") or ())
+    return tuple(
+        form_input(name, schema if isinstance(schema, dict) else {}, required=name in required)
+        for name, schema in properties.items()
+    )
+
+
+def form_input(name: str, schema: Mapping[str, Any], *, required: bool) -> FormInput:
+    """One input.
+
+    :param schema: as the document has it.
+    """
+    form = plain_json({key: value for key, value in _without_fractions(schema).items() if key not in _TAKEN})
+    for_the_form(form, schema.get("default"))
+    form.setdefault("title", name)
+    description = str(schema.get("description", "")).strip() or None
+    if description and "<" not in description:
+        # The form shows Markdown, which is what descriptions are, only where there is no other description.
+        # It leaves out HTML: a text with something like <id> in it stays as it is.
+        form["description_md"], description = description, None
+    if "default" in schema:
+        return FormInput(name, form, required, plain_json(schema["default"]), description)
+    if required:
+        return FormInput(name, form, required, description=description)
+    return FormInput(name, _with_null(form), required, None, description)
 
 
 def for_the_form(form: dict[str, Any], default: Any = None) -> None:
@@ -124,3 +177,58 @@ def _has_lines(form: Mapping[str, Any], default: Any) -> bool:
     """Whether a text may have several lines, which a field of one line would lose."""
     media_type = str(form.get("contentMediaType", ""))
     return media_type.startswith(("text/", "application/")) or (isinstance(default, str) and "\n" in default)
+
+
+def _with_null(form: dict[str, Any]) -> dict[str, Any]:
+    """The schema, null allowed. The trigger form goes by the outermost type and enum, so those stay."""
+    if not (_DECIDING | {"type", "enum"}) & form.keys():
+        return form
+    widened = dict(form)
+    declared = form.get("type")
+    kinds = [declared] if isinstance(declared, str) else list(declared or ())
+    if kinds:
+        widened["type"] = [*kinds, *(["null"] if "null" not in kinds else [])]
+    if "enum" in form:
+        widened["enum"] = [*form["enum"], *([None] if None not in form["enum"] else [])]
+    deciding = {name: widened.pop(name) for name in _DECIDING & form.keys()}
+    if deciding:
+        widened["anyOf"] = [deciding, {"type": "null"}]
+    return widened
+
+
+_TAKEN = frozenset({"default", "description", "source", "schema"})
+"""Names that say something about a param, and nothing about its values."""
+
+_DECIDING = frozenset({"const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else"})
+"""Keywords that can refuse null whatever the type says."""
+
+
+def _without_fractions(schema: Any) -> Any:
+    """The schema without ``multipleOf`` 0.01 and its kin: with floats, 10.10 is no multiple of that.
+
+    The engine checks it before anything is sent, with decimals.
+    """
+    if isinstance(schema, dict):
+        return {
+            key: _without_fractions(member)
+            for key, member in schema.items()
+            if not (key == "multipleOf" and isinstance(member, Decimal | float) and member % 1)
+        }
+    if isinstance(schema, list | tuple):
+        return [_without_fractions(item) for item in schema]
+    return schema
+
+
+def plain_json(value: Any) -> Any:
+    """A value with floats in place of decimals: Airflow stores params as ordinary JSON."""
+    if isinstance(value, Decimal):
+        return (
+            int(value)
+            if value == value.to_integral_value() and value.as_tuple().exponent == 0
+            else float(value)
+        )
+    if isinstance(value, dict):
+        return {key: plain_json(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    return value

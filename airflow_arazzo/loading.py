@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from airflow_arazzo.description.diagnostics import DocumentError
-from airflow_arazzo.plan.cache import load_plan
+from airflow_arazzo.plan.cache import load_with
 from airflow_arazzo.plan.model import Plan
 from airflow_arazzo.plan.options import Options
+from airflow_arazzo.shape import Shape, derivation
 
 PathLike = str | Path
 
@@ -32,16 +33,19 @@ def load(
     strict: bool,
     overlays: Sequence[Path] = (),
     probes: Mapping[str, Any] | None = None,
-) -> Plan:
-    """The plan of a workflow.
+    parallel: bool = False,
+) -> tuple[Plan, Shape]:
+    """The plan of a workflow, and the shape of its tasks.
 
     :param document: absolute, as :func:`absolute` makes it.
     :param overlays: absolute, as :func:`beside` makes them.
+    :param parallel: whether steps that share no data and no declared order run side by side.
     :raises BrokenDocument: when the document does not compile, with everything found, a line each.
     """
     try:
         options = options_of(document, sources, source_path, strict, overlays)
-        return load_plan(document, workflow_id, msgspec.structs.replace(options, probes=probes or {}))
+        options = msgspec.structs.replace(options, probes=probes or {})
+        return load_with(document, workflow_id, options, derivation(parallel=parallel))
     except DocumentError as error:
         raise broken(document, error) from None
 

@@ -1,6 +1,8 @@
 """Everything that a task needs, loaded at once: ``import airflow_arazzo.preload``.
 
 For processes whose forks run tasks or parse DAG files: what they have imported, none of their forks has to.
+The plugin does that in the DAG processor and in the scheduler. A Celery worker loads no plugins before it
+forks; there ``airflow_local_settings.py`` can.
 """
 
 from airflow_arazzo import batches, dag, factory, task_group

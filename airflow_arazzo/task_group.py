@@ -9,7 +9,7 @@ from airflow.sdk import Asset, BaseOperator, TaskGroup, XComArg
 
 from airflow_arazzo.loading import BrokenDocument, PathLike, absolute, beside, load
 from airflow_arazzo.operators.exchange import WORKFLOW_OUTPUTS
-from airflow_arazzo.operators.graph import components, task_names
+from airflow_arazzo.operators.graph import task_names
 from airflow_arazzo.operators.step import ArazzoStepOperator
 from airflow_arazzo.row_options import row_options
 from airflow_arazzo.tasks import (
@@ -99,7 +99,7 @@ class ArazzoTaskGroup(TaskGroup):
         try:
             check_probes(probes, ledger=ledger)
             path, caller = absolute(document)
-            plan = load(
+            plan, shape = load(
                 path,
                 workflow_id,
                 sources=sources,
@@ -107,6 +107,7 @@ class ArazzoTaskGroup(TaskGroup):
                 strict=strict,
                 overlays=beside(caller, overlays),
                 probes=probes,
+                parallel=parallel,
             )
             plan = declared(plan, idempotency)
             check_names(plan, inputs or {}, connections or {})
@@ -139,7 +140,7 @@ class ArazzoTaskGroup(TaskGroup):
         with self:
             self.steps = build_tasks(
                 plan,
-                components(plan, parallel=parallel),
+                shape.tasks,
                 inputs=inputs or {},
                 connections=connections or {},
                 use_params=False,

@@ -9,13 +9,12 @@ from typing import Any, Literal
 from airflow.sdk import Asset, BaseOperator, TaskGroup, TriggerRule
 
 from airflow_arazzo.description.diagnostics import did_you_mean
-from airflow_arazzo.docs import step_doc
 from airflow_arazzo.ledger.declare import declare
 from airflow_arazzo.operators.graph import Component, end_of, task_names
 from airflow_arazzo.operators.outputs import ArazzoConclusionOperator, ArazzoOutputsOperator
 from airflow_arazzo.operators.step import ArazzoStepOperator
-from airflow_arazzo.plan.model import OperationCall, Plan, Step, WorkflowCall
-from airflow_arazzo.view.ways import steps_as_json
+from airflow_arazzo.plan.model import Plan, WorkflowCall
+from airflow_arazzo.shape import TaskShape
 
 Declarations = Mapping[str, Mapping[str, Any] | None]
 """What a deployment says of its services' idempotency; see :func:`airflow_arazzo.ledger.declare.declare`."""
@@ -71,7 +70,7 @@ def _unknown(argument: str, name: str, known: Mapping[str, Any]) -> str:
 
 def build_tasks(
     plan: Plan,
-    parts: Sequence[Component],
+    shapes: Sequence[TaskShape],
     *,
     inputs: Mapping[str, Any],
     connections: Mapping[str, str],
@@ -86,17 +85,16 @@ def build_tasks(
 
     Steps of called workflows are in task groups with the names of the calling steps.
 
-    :param parts: the components; see :func:`~airflow_arazzo.operators.graph.components`.
+    :param shapes: what the tasks are; see :func:`~airflow_arazzo.shape.shape_of`.
     :return: tasks by name, each after those it can follow.
     """
     groups = _Groups(plan)
     tasks: dict[str, ArazzoStepOperator] = {}
-    for part in parts:
-        workflow = plan.workflows[part.workflow]
-        by_id = {step.id: step for step in workflow.steps}
+    for shape in shapes:
+        part = shape.component
         kind = ArazzoStepOperator if part.steps else ArazzoConclusionOperator
         with groups.of(part):
-            tasks[part.name] = kind(
+            task = tasks[part.name] = kind(
                 task_id=part.name.rpartition(".")[2],
                 plan=plan,
                 component=part,
@@ -108,22 +106,18 @@ def build_tasks(
                 ledger=ledger,
                 identity=identity,
                 namespace=namespace,
-                doc_md=_documentation([by_id[name] for name in part.steps], workflow.file),
-                doc_json=steps_as_json(plan, part, len(tasks)) if part.steps else None,
+                doc_md=shape.doc_md,
+                doc_json=shape.doc_json,
                 **_fixed(part),
-                **_display_name(part, by_id),
+                **({"task_display_name": shape.display_name} if shape.display_name else {}),
             )
-        _mark(tasks[part.name], by_id)
+        if shape.kind:
+            task.ui_color = shape.color
+            # The graph shows it below the name of the task; Airflow 3.3 shows no colours of operators.
+            task.custom_operator_name = shape.kind
         for way in part.upstream:
-            tasks[way.task] >> tasks[part.name]
+            tasks[way.task] >> task
     return tasks
-
-
-def _documentation(steps: Sequence[Step], file: str) -> str:
-    return "\n\n---\n\n".join(step_doc(step, file) for step in steps) or _CONCLUSION
-
-
-_CONCLUSION = "Outputs of the workflow, when all its steps have run."
 
 
 class _Groups:
@@ -188,51 +182,3 @@ def _fixed(part: Component) -> dict[str, Any]:
     # Where ways meet or part, tasks upstream may be skipped; nowhere may they have failed.
     rule = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if part.asks else TriggerRule.ALL_SUCCESS
     return {"trigger_rule": rule, "do_xcom_push": True, "multiple_outputs": not part.steps}
-
-
-def _display_name(part: Component, steps: Mapping[str, Step]) -> dict[str, Any]:
-    """What a loop consists of; else the step's own id, with the operation's summary where that is short."""
-    if part.is_loop:
-        return {"task_display_name": "loop: " + ", ".join(part.steps)}
-    if not part.steps:
-        return {}
-    step = steps[part.steps[0]]
-    summary = step.call.summary.strip() if isinstance(step.call, OperationCall) else ""
-    name = f"{step.id}: {summary}" if summary else step.id
-    if len(name) > LONGEST_DISPLAY_NAME or "\n" in name or _same(step.id, summary):
-        name = step.id
-    return {} if name == part.name.rpartition(".")[2] else {"task_display_name": name}
-
-
-LONGEST_DISPLAY_NAME = 48
-"""Characters of the name that a task has in the UI, where it says more than the step's id."""
-
-
-def _same(step_id: str, summary: str) -> bool:
-    """Whether a summary says what the id says."""
-    return _letters(step_id) == _letters(summary)
-
-
-def _letters(text: str) -> str:
-    return "".join(each for each in text.casefold() if each.isalnum())
-
-
-def _mark(task: ArazzoStepOperator, steps: Mapping[str, Step]) -> None:
-    """Say what kind of step a task runs, where the UI names the operator, and by a colour."""
-    part = task.component
-    if not part.steps:
-        return
-    step = steps[part.steps[0]]
-    call = step.call
-    polls = any(action.type == "goto" and action.step == step.id for action in step.on_success)
-    if part.is_loop or polls:
-        kind, color = "loop", "#fff3bf"
-    elif isinstance(call, WorkflowCall):
-        kind, color = "calls a workflow", "#e5dbff"
-    elif part.needs.only_safe:
-        kind, color = f"{call.method}, reads", "#d3f9d8"
-    else:
-        kind, color = f"{call.method}, effect", "#ffe8cc"
-    task.ui_color = color
-    # The graph shows it below the name of the task; Airflow 3.3 shows no colours of operators.
-    task.custom_operator_name = kind

@@ -28,8 +28,8 @@ from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.outcomes import ended
 from airflow_arazzo.engine.preflight import CannotRun
 from airflow_arazzo.engine.run import RunResult, check_credentials, redacted, refused_inputs
+from airflow_arazzo.form import plain_json
 from airflow_arazzo.operators import exchange, step_run
-from airflow_arazzo.params import plain_json
 
 
 class GivenConnections(BaseSecretsBackend):

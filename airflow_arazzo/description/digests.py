@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from typing import BinaryIO
 
 from airflow_arazzo.description.identity import listing_digest
 
 _AT_REST = 2 * 10**9
 """Nanoseconds for which nobody has touched a file whose digest is remembered: two changes within one tick
 of the file system's clock would look like one."""
+
+_BLOCK = 64 * 1024
+"""Bytes read at once: as many as Python takes from memory that it has already."""
 
 _KEPT = 4096
 _digests: dict[str, tuple[tuple[int, ...], str]] = {}
@@ -30,7 +34,7 @@ def file_digest(path: str) -> str:
             known = _digests.get(path)
             if known is not None and known[0] == signature:
                 return known[1]
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _sha256(file)
     except (OSError, ValueError):
         return ""
     if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _AT_REST:
@@ -38,3 +42,10 @@ def file_digest(path: str) -> str:
             _digests.clear()
         _digests[path] = (signature, digest)
     return digest
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()

@@ -21,6 +21,9 @@ MOST_TASKS = 100
 LONGEST_NAME = 200
 """Characters of a task's name."""
 
+_REFUSED = re.compile(r"[^A-Za-z0-9_-]+")
+"""What Airflow takes in no name."""
+
 
 class Draft(msgspec.Struct, frozen=True):
     """Steps that one task runs: a step by itself, or steps that can be reached from each other.
@@ -69,7 +72,7 @@ def task_names(step_ids: Sequence[str]) -> list[str]:
     """Task ids for step ids: readable, valid for Airflow, and unique."""
     names: list[str] = []
     for step_id in step_ids:
-        base = re.sub(r"[^A-Za-z0-9_-]+", "_", step_id).strip("_") or "step"
+        base = _REFUSED.sub("_", step_id).strip("_") or "step"
         name, number = base[:LONGEST_NAME], 2
         while name in names:
             name, number = f"{base[: LONGEST_NAME - 5]}_{number}", number + 1

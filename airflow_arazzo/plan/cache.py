@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -16,16 +19,40 @@ from airflow_arazzo.plan.model import FORMAT, Plan
 from airflow_arazzo.plan.options import Options
 from airflow_arazzo.version import __version__
 
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Derivation(Generic[Made]):
+    """Something that is made of a plan alone, so that it can be kept beside the plan.
+
+    :param name: tells it from others, and goes with how it is made: another one when that changes.
+    :param make: makes it.
+    :param decoder: reads it again; it is written as JSON text.
+    """
+
+    name: str
+    make: Callable[[Plan], Made]
+    decoder: msgspec.json.Decoder[Made]
+
 
 class _Entry(msgspec.Struct):
-    """What was compiled, with what it depends on: SHA-256 by path, an empty text for what must not exist."""
+    """What was compiled.
+
+    :param dependencies: what it depends on: SHA-256 by path, an empty text for what must not exist.
+    :param derived: what was made of it, by name.
+    """
 
     dependencies: dict[str, str]
     content: msgspec.Raw
+    derived: dict[str, msgspec.Raw] = {}
 
     def is_current(self) -> bool:
         """Whether nothing that it came from has changed."""
         return all(file_digest(name) == digest for name, digest in self.dependencies.items())
+
+
+_ENTRIES = msgspec.json.Decoder(_Entry)
 
 
 def default_folder() -> Path:
@@ -46,20 +73,49 @@ def load_plan(
     :param folder: the cache's folder; :func:`default_folder` when not given.
     :raises DocumentError: when the document does not compile.
     """
-    options = options or Options()
-    path = (folder or default_folder()) / _file_name(document, workflow_id, options)
-    cached = _read(path)
-    if cached is not None:
+    return _load(document, workflow_id, options or Options(), folder)[0]
+
+
+def load_with(
+    document: Path,
+    workflow_id: str,
+    options: Options,
+    derivation: Derivation[Made],
+    folder: Path | None = None,
+) -> tuple[Plan, Made]:
+    """The plan of a workflow as from :func:`load_plan`, and what is made of it, which the cache keeps, too.
+
+    :raises DocumentError: when the document does not compile.
+    """
+    plan, entry, path = _load(document, workflow_id, options, folder)
+    known = entry.derived.get(derivation.name)
+    if known is not None:
         with contextlib.suppress(ValueError):
-            plan = decode_plan(bytes(cached))
+            return plan, derivation.decoder.decode(known)
+    made = derivation.make(plan)
+    entry.derived[derivation.name] = msgspec.Raw(msgspec.json.encode(made))
+    _write(path, entry)
+    return plan, made
+
+
+def _load(
+    document: Path, workflow_id: str, options: Options, folder: Path | None
+) -> tuple[Plan, _Entry, Path]:
+    """A plan, with its entry and the file of that."""
+    path = (folder or default_folder()) / _file_name(document, workflow_id, options)
+    entry = _read(path)
+    if entry is not None:
+        with contextlib.suppress(ValueError):
+            plan = decode_plan(entry.content)
             if plan.format == FORMAT:
-                return plan
+                return plan, entry, path
     # Most processes find what they need; those that do not have a second for the compiler.
     from airflow_arazzo.plan.compiler import compile_workflow
 
     plan, dependencies = compile_workflow(document, workflow_id, options)
-    _write(path, encode_plan(plan), dependencies)
-    return plan
+    entry = _Entry(dependencies, msgspec.Raw(encode_plan(plan)))
+    _write(path, entry)
+    return plan, entry, path
 
 
 def load_ids(document: Path, options: Options | None = None, folder: Path | None = None) -> tuple[str, ...]:
@@ -69,14 +125,14 @@ def load_ids(document: Path, options: Options | None = None, folder: Path | None
     """
     options = options or Options()
     path = (folder or default_folder()) / _file_name(document, None, options)
-    cached = _read(path)
-    if cached is not None:
+    entry = _read(path)
+    if entry is not None:
         with contextlib.suppress(ValueError):
-            return msgspec.json.decode(cached, type=tuple[str, ...])
+            return msgspec.json.decode(entry.content, type=tuple[str, ...])
     from airflow_arazzo.plan.compiler import workflow_ids
 
     ids, dependencies = workflow_ids(document, options)
-    _write(path, msgspec.json.encode(ids), dependencies)
+    _write(path, _Entry(dependencies, msgspec.Raw(msgspec.json.encode(ids))))
     return ids
 
 
@@ -101,18 +157,18 @@ def _file_name(document: Path, workflow_id: str | None, options: Options) -> str
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest() + ".json"
 
 
-def _read(path: Path) -> msgspec.Raw | None:
+def _read(path: Path) -> _Entry | None:
     """What was compiled, if it is still good. A damaged entry counts as none."""
     try:
-        entry = msgspec.json.decode(path.read_bytes(), type=_Entry)
+        entry = _ENTRIES.decode(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return entry.content if entry.is_current() else None
+    return entry if entry.is_current() else None
 
 
-def _write(path: Path, content: bytes, dependencies: dict[str, str]) -> None:
+def _write(path: Path, entry: _Entry) -> None:
     """Write an entry in one piece. Where the folder cannot be written to, it is made anew each time."""
-    data = msgspec.json.encode(_Entry(dependencies, msgspec.Raw(content)))
+    data = msgspec.json.encode(entry)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")

@@ -1,7 +1,8 @@
 """``python -m bench.contenders.parser MODULE…``: a process with Airflow imported that has DAG files parsed.
 
 Like Airflow's DAG processor it forks for every file, so that each is parsed by a process which has parsed
-nothing before. The modules named are imported before that.
+nothing before. The modules named are imported before that. ``python -m bench.contenders.parser dag-processor
+MODULE…`` loads the plugins of all installed packages first, as that command of Airflow does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from bench.contender import serve
 from bench.contenders.forked import forked
+
+DAG_PROCESSOR = "dag-processor"
 
 
 def parse(file: str, dag_id: str = "", again: bool = False, serialize: bool = False) -> dict[str, float]:
@@ -58,9 +61,21 @@ def _parsed(file: str, dag_id: str, serialize: bool) -> dict[str, float]:
     return {"ms": seconds * 1000, "dags": len(bag.dags), "tasks": tasks}
 
 
+def load_plugins() -> None:
+    """What becomes of plugins when ``airflow dag-processor`` makes its job, before it forks anything."""
+    from airflow.listeners.listener import get_listener_manager
+
+    sys.argv = ["airflow", DAG_PROCESSOR]
+    get_listener_manager()
+
+
 if __name__ == "__main__":
-    for module in ("airflow.dag_processing.processor", *sys.argv[1:]):
+    named = sys.argv[1:]
+    airflow = "airflow.cli.commands.dag_processor_command"  # all that it has imported when it begins
+    for module in (airflow, *(name for name in named if name != DAG_PROCESSOR)):
         importlib.import_module(module)
+    if DAG_PROCESSOR in named:
+        load_plugins()
     logging.disable(logging.WARNING)
     gc.freeze()  # as the DAG processor and the local executor do before they fork
     serve({"parse": parse})

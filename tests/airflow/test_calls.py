@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -353,14 +354,22 @@ class Outcome:
     outputs: list[Any]
 
 
+def drive_by_one_task(patched: pytest.MonkeyPatch, folder: Path) -> None:
+    """Give steps of called workflows no tasks. The cache keeps what tasks there are: take another one."""
+    patched.setenv("ARAZZO_CACHE_DIR", str(folder / "plans"))
+    patched.setattr(layout, "_may_expand", lambda *_: False)
+
+
 @pytest.fixture
-def play(workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch) -> Any:
+def play(
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Any:
     """Runs a case: ``play(case, in_groups, identity)``."""
 
     def run(case: Case, in_groups: bool, identity: str = "") -> Outcome:
         with monkeypatch.context() as patched:
             if not in_groups:
-                patched.setattr(layout, "_may_expand", lambda *_: False)
+                drive_by_one_task(patched, tmp_path)
             dag = workflow_dag(
                 *case.workflows,
                 operations=OPERATIONS,
@@ -409,7 +418,7 @@ def test_the_groups_show_what_is_called(workflow_dag: Any) -> None:
 
 
 def test_a_token_of_one_task_authenticates_another(
-    workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Handed over as an input of the call: it is read where it was, encrypted, and is in no other XCom."""
     token = f"tok-{uuid4().hex}"
@@ -434,7 +443,7 @@ def test_a_token_of_one_task_authenticates_another(
     for in_groups in (True, False):
         with monkeypatch.context() as patched:
             if not in_groups:
-                patched.setattr(layout, "_may_expand", lambda *_: False)
+                drive_by_one_task(patched, tmp_path)
             dag = workflow_dag(*case.workflows, operations=OPERATIONS)
         api.requests.clear()
         api.answer("/a", {"token": token})
@@ -484,7 +493,7 @@ def test_a_task_inside_that_was_marked_by_hand(
 
 
 def test_a_secret_input_that_is_handed_over(
-    workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+    workflow_dag: Any, run_dag: Any, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It comes from the connection in every task that needs it, under whatever name the caller gives it."""
     pin = f"pin-{uuid4().hex}"
@@ -506,7 +515,7 @@ def test_a_secret_input_that_is_handed_over(
     for in_groups in (True, False):
         with monkeypatch.context() as patched:
             if not in_groups:
-                patched.setattr(layout, "_may_expand", lambda *_: False)
+                drive_by_one_task(patched, tmp_path)
             dag = workflow_dag(*workflows, operations=OPERATIONS)
         api.requests.clear()
         ran = run_dag(dag, connections={"api": api.connection(extra={"secrets": {"pin": pin}})})

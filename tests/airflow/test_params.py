@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from scripted import ScriptedApi, workflow
 
+from airflow_arazzo.form import form_input, form_inputs
 from airflow_arazzo.params import input_param, workflow_params
 from airflow_arazzo.plan.model import CredentialInput, Workflow
 
@@ -23,8 +24,8 @@ def refuses(param: Any, value: Any) -> bool:
     return False
 
 
-def resolved(schema: dict[str, Any], **kwargs: Any) -> Any:
-    return input_param("x", schema, **kwargs)
+def resolved(schema: dict[str, Any], *, required: bool, section: str = "") -> Any:
+    return input_param(form_input("x", schema, required=required), section=section)
 
 
 def test_required() -> None:
@@ -160,13 +161,13 @@ def test_texts_of_several_lines() -> None:
 def test_optional_inputs_are_folded_beside_required_ones() -> None:
     properties = {"a": {"type": "string"}, "b": {"type": "string"}, "c": {"section": "Mine"}}
     both = Workflow("w", (), inputs={"properties": properties, "required": ["a"]})
-    assert [p.schema.get("section") for p in workflow_params(both).values()] == [
+    assert [p.schema.get("section") for p in workflow_params(form_inputs(both)).values()] == [
         None,
         "Optional inputs",
         "Mine",
     ]
     # Where nothing is required, nothing is folded.
-    rest = workflow_params(both, bound=["a"])
+    rest = workflow_params(form_inputs(both), bound=["a"])
     assert [p.schema.get("section") for p in rest.values()] == [None, "Mine"]
 
 
@@ -194,15 +195,13 @@ def test_a_multiple_of_a_cent() -> None:
 
 def test_order_bound_inputs_and_credentials() -> None:
     properties = {"b": {"type": "string"}, "a": {"type": "string"}, "c": True}
-    made = workflow_params(
-        Workflow(
-            "w",
-            (),
-            inputs={"properties": properties, "required": ["b"]},
-            credentials={"key": CredentialInput("api")},
-        ),
-        bound=["a"],
+    several = Workflow(
+        "w",
+        (),
+        inputs={"properties": properties, "required": ["b"]},
+        credentials={"key": CredentialInput("api")},
     )
+    made = workflow_params(form_inputs(several), bound=["a"])
     assert list(made) == ["b", "c"]
     assert not made["b"].has_value
     assert made["c"].resolve() is None

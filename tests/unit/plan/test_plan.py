@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from airflow_arazzo.description import sources
@@ -237,6 +238,55 @@ def test_options_have_entries_of_their_own(project: Project, tmp_path: Path) -> 
     assert "other" in mapped.root.steps[0].call.servers[0].url  # type: ignore[union-attr]
     with pytest.raises(DocumentError):
         cache.load_plan(path, options=Options(strict=True), folder=folder)
+
+
+class Ids:
+    """Makes the ids of the steps of a plan, and counts how often."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, plan: Plan) -> list[str]:
+        self.count += 1
+        return [step.id for step in plan.root.steps]
+
+    def named(self, name: str) -> cache.Derivation[list[str]]:
+        return cache.Derivation(name, self, msgspec.json.Decoder(list[str]))
+
+
+def test_what_is_made_of_a_plan_is_kept_beside_it(
+    project: Project, tmp_path: Path, counting: Counting
+) -> None:
+    path, folder = project.document(one_step(STEP)), tmp_path / "cache"
+    ids, others = Ids(), Ids()
+
+    def load(made: Ids, name: str) -> list[str]:
+        plan, found = cache.load_with(path, "w", Options(), made.named(name), folder)
+        assert [step.id for step in plan.root.steps] == found
+        return found
+
+    first = load(ids, "ids")
+    load(others, "others")
+    assert [load(ids, "ids"), load(others, "others")] == [first, first]
+    assert (counting.count, ids.count, others.count) == (1, 1, 1)
+    # A plan that is asked for by itself leaves it there.
+    assert cache.load_plan(path, "w", folder=folder).root.id == "w"
+    assert load(ids, "ids") == first
+    path.write_text(path.read_text().replace(f"stepId: {first[0]}", "stepId: another"))
+    assert load(ids, "ids") == ["another"]
+    assert (counting.count, ids.count) == (2, 2)
+
+
+def test_what_was_made_and_cannot_be_read_is_made_again(project: Project, tmp_path: Path) -> None:
+    path, folder, ids = project.document(one_step(STEP)), tmp_path / "cache", Ids()
+    first = cache.load_with(path, "w", Options(), ids.named("ids"), folder)
+    (entry,) = folder.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes(whole.replace(msgspec.json.encode(first[1]), b'{"of another": "kind"}'))
+    assert entry.read_bytes() != whole
+    for _ in range(2):
+        assert cache.load_with(path, "w", Options(), ids.named("ids"), folder) == first
+    assert ids.count == 2
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import airflow.sdk.execution_time.supervisor  # noqa: F401 - what forks tasks, so that every task has it
 import structlog
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.sdk import DAG, BaseOperator

@@ -308,11 +308,12 @@ class LedgeredExchange:
                     failure = error
                 if pause is not None:
                     await asyncio.sleep(pause)
-        except asyncio.CancelledError:
-            try:
-                close()
-            except LedgerUnavailable as error:
-                _tell_unwritten(allowed, outcome, note, error)
+        except BaseException as interruption:
+            if not isinstance(interruption, Exception):
+                try:
+                    close()
+                except LedgerUnavailable as error:
+                    _tell_unwritten(allowed, outcome, note, error)
             raise
         _tell_unwritten(allowed, outcome, note, failure)
 

@@ -163,20 +163,21 @@ class GroupBook:
                 item.waiting.set_result(result)
 
     def _interrupted(self, group: list[_Item], interruption: BaseException) -> bool:
-        """Nobody may wait any more for what is not written, nor is anything sent that was permitted.
+        """Nobody waits any more, and nothing is sent of what nobody has heard may be sent.
 
         :return: whether somebody has heard of the interruption.
         """
-        waiting = [item.waiting for item in (*group, *self._pending) if not item.waiting.done()]
-        for each in waiting:
-            each.set_exception(interruption)
+        # Who has heard that he may send does so: that must not be taken back.
+        unheard = [item for item in (*group, *self._pending) if not item.waiting.done()]
         self._pending = []
-        for item in group:
+        for item in unheard:
+            item.waiting.set_exception(interruption)
+        for item in unheard:
             if item.given is not None:
                 self.book.take_back(item.given)
             elif isinstance(item.work, Asked):
                 self.book.withdraw(item.key, item.work)
-        return bool(waiting)
+        return bool(unheard)
 
     async def _gathered(self) -> None:
         """Wait for as long as others who are ready to run ask for something, too."""

@@ -381,6 +381,25 @@ def test_who_is_cancelled_after_the_response_still_writes(bench: Any, scripted: 
     assert bench.outcome() == "effect"
 
 
+class Interrupted(BaseException):
+    """As Airflow's when a task has run for too long: raised by a signal, wherever the process is."""
+
+
+def test_who_is_interrupted_while_the_outcome_is_written_writes_it(bench: Any, scripted: Any) -> None:
+    real, left = Store.write, [1]
+
+    def write(self: Store, intents: Any, changes: Any, **named: Any) -> Any:
+        if changes and left:
+            left.pop()
+            raise Interrupted
+        return real(self, intents, changes, **named)
+
+    bench.monkeypatch.setattr(Store, "write", write)
+    with pytest.raises(Interrupted):
+        bench.attempt(scripted(OK))
+    assert bench.outcome() == "effect"
+
+
 def test_who_is_cancelled_while_the_ledger_is_away_still_writes(
     bench: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -238,3 +238,21 @@ def test_an_interruption_leaves_nobody_waiting_and_nothing_permitted(
     assert [type(each) for each in found] == [Interrupted] * 2
     wanted = {} if moment == "before" else {"a": Outcome.NOT_SENT, "b": Outcome.NOT_SENT}
     assert {entry.key: entry.outcome for entry in group.book.store.entries()} == wanted
+
+
+def test_who_has_heard_before_an_interruption_keeps_what_it_may(
+    group: GroupBook, described: Described, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its request is sent: were the intent taken back, somebody would send it again."""
+    real = GroupBook._tell
+
+    def tell(self: GroupBook, items: list[Any], results: dict[str, Any]) -> None:
+        monkeypatch.setattr(GroupBook, "_tell", real)
+        real(self, items[:1], results)
+        raise Interrupted
+
+    monkeypatch.setattr(GroupBook, "_tell", tell)
+    found = asyncio.run(ask(group, ["a", "b"], described()))
+    assert [type(each) for each in found] == [Permission, Interrupted]
+    outcomes = {entry.key: entry.outcome for entry in group.book.store.entries()}
+    assert outcomes == {"a": Outcome.INTENT, "b": Outcome.NOT_SENT}

@@ -50,7 +50,7 @@ backfill-demo: install
 cluster: install
 	$(BIN)/python -m cluster
 
-# The shipped workflows, a batch and chaos on it, with a worker, Redis and the scheduler killed; some minutes.
+# The shipped workflows, a batch and chaos on it, with workers, Redis and the scheduler killed; some minutes.
 # More: make test-cluster TRIAL='--rows 100000 --customers 10 --days 10'
 test-cluster: install
 	$(BIN)/python -m cluster.trial $(TRIAL)

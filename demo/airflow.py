@@ -67,10 +67,6 @@ class Airflow(Client):
 
     def prepare(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
         """Make the database, and the connections in it, encrypted as Airflow keeps them."""
-        # Tasks are forks of the scheduler: what it has imported, none of them has to import anew.
-        settings = Path(self.environment["AIRFLOW_HOME"]) / "config" / "airflow_local_settings.py"
-        settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text("import airflow_arazzo.preload\n")
         airflow = [sys.executable, "-m", "airflow"]
         run([*airflow, "db", "migrate"], self.environment)
         with tempfile.TemporaryDirectory() as folder:

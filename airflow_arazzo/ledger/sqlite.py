@@ -1,7 +1,7 @@
-"""Connections of SQLite's own driver to a ledger's file.
+"""SQLite's own driver: connections to a ledger's file, and the two statements that every effect needs.
 
 Most tasks write an effect and its outcome, and end: they need no engine of SQLAlchemy, which takes longer to
-make than to use.
+make than to use, and SQLite takes less time to carry a statement out than SQLAlchemy to hand it over.
 """
 
 from __future__ import annotations
@@ -9,8 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+Row = Mapping[str, Any]
 
 BUSY = 30.0
 """Seconds that a writer waits for others; SQLite has one writer at a time."""
@@ -83,3 +89,46 @@ class Connections:
             connection.close()
             raise
         return connection
+
+
+def insert_all(cursor: sqlite3.Cursor, table: sa.Table, rows: Sequence[Row]) -> set[str]:
+    """Insert rows whose keys are not there.
+
+    :param rows: values by column, of all columns, each with another ``key``.
+    :return: the keys of those that were inserted.
+    """
+    statement, names = _insert(table)
+    return {
+        row["key"] for row in rows if cursor.execute(statement, [row[name] for name in names]).rowcount == 1
+    }
+
+
+def replace_all(cursor: sqlite3.Cursor, table: sa.Table, rows: Sequence[Row]) -> set[str]:
+    """Write values to rows that nobody has written to since.
+
+    :param rows: values by column, each with its row's ``_key``, which no other has, and ``_version``.
+    :return: the keys of those that were written.
+    """
+    written = set()
+    for row in rows:
+        statement, names = _update(table, tuple(row))
+        if cursor.execute(statement, [row[name] for name in names]).rowcount == 1:
+            written.add(row["_key"])
+    return written
+
+
+@lru_cache(maxsize=8)
+def _insert(table: sa.Table) -> tuple[str, tuple[str, ...]]:
+    names = tuple(column.name for column in table.columns)
+    marks = ", ".join("?" * len(names))
+    columns = ", ".join(f'"{name}"' for name in names)
+    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return statement, names
+
+
+@lru_cache(maxsize=32)
+def _update(table: sa.Table, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    columns = tuple(name for name in names if not name.startswith("_"))
+    values = ", ".join(f'"{name}" = ?' for name in columns)
+    statement = f'UPDATE {table.name} SET {values} WHERE "key" = ? AND "version" = ?'  # noqa: S608
+    return statement, (*columns, "_key", "_version")

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert
 
 from airflow_arazzo.engine.messages import Response
-from airflow_arazzo.ledger import bulk, postgresql
+from airflow_arazzo.ledger import postgresql, sqlite
 from airflow_arazzo.ledger.database import Database, Turn
 from airflow_arazzo.ledger.model import Description, Entry, Outcome
 
@@ -74,7 +74,7 @@ _FORGOTTEN = "forget-responses"
 """Action of the audit records, without a key, that say when old responses were dropped."""
 
 # Made once: to make a statement costs several times what SQLite needs to carry it out.
-_INSERT = sqlite.insert(EFFECTS).on_conflict_do_nothing()
+_INSERT = insert(EFFECTS).on_conflict_do_nothing()
 _UPDATE = sa.update(EFFECTS).where(
     EFFECTS.c.key == sa.bindparam("_key"), EFFECTS.c.version == sa.bindparam("_version")
 )
@@ -176,8 +176,8 @@ class Store:
         if self._database.is_local:
             with self._database.driver_transaction(wait) as turn:
                 new, changed = _as_values(intents, changes, turn.now)
-                first = {row["key"] for row in new if bulk.insert(turn.cursor, EFFECTS, row)}
-                done = {row["_key"] for row in changed if bulk.replace(turn.cursor, EFFECTS, row)}
+                first = sqlite.insert_all(turn.cursor, EFFECTS, new)
+                done = sqlite.replace_all(turn.cursor, EFFECTS, changed)
                 return Written(first, done, turn.ticks)
         with self._database.transaction() as open_turn:
             connection = open_turn.connection

@@ -19,6 +19,7 @@ from both_ways import Answer, by_airflow, by_engine, in_turn
 from airflow_arazzo.expression.jsonvalue import decode_json
 from airflow_arazzo.plan.codec import decode_plan
 from airflow_arazzo.plan.model import Plan
+from airflow_arazzo.shape import shape_of
 
 ROOT = Path(__file__).parents[2]
 TESTS = ("tests/conformance", "tests/unit/engine/test_machine.py")
@@ -100,7 +101,7 @@ def compare(scenario: dict[str, Any], dag_id: str, dag_file: Any, **options: Any
     ]
     alone = by_engine(plan, inputs, in_turn(answers, DEFAULT), scenario["start"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_arazzo.dag.load", lambda *_, **__: plan)
+        patch.setattr("airflow_arazzo.dag.load", lambda *_, **__: (plan, shape_of(plan)))
         arguments = {"dag_id": dag_id, "default_args": {"retries": 0}, **options}
         source = f"from airflow_arazzo import ArazzoDag\ndag = ArazzoDag('/recorded', **{arguments!r})\n"
         dag = dag_file("recorded", source).dag

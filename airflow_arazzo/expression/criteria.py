@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from airflow_arazzo.expression import binding
 from airflow_arazzo.expression.compare import compare, truthy
@@ -174,10 +174,12 @@ def judged(condition: Condition, scope: Scope) -> tuple[bool, Callable[[], str]]
     """
     if isinstance(condition, Compare):
         left, right = operand_value(condition.left, scope), operand_value(condition.right, scope)
-        return compare(condition.operator, left, right), lambda: _comparison(condition, left, right)
+        passed, left, right = compare(condition.operator, left, right), _small(left), _small(right)
+        return passed, lambda: _comparison(condition, left, right)
     if isinstance(condition, Truth):
         value = operand_value(condition.operand, scope)
-        return truthy(value), lambda: _shown(value, hidden=True)
+        passed, value = truthy(value), _small(value)
+        return passed, lambda: _shown(value, hidden=True)
     if isinstance(condition, Not):
         passed, shown = judged(condition.operand, scope)
         return not passed, lambda: f"!({shown()})"
@@ -263,6 +265,20 @@ def _check_pattern(query: Text, problems: list[Problem]) -> None:
         error(problems, "bad-regex", str(problem), 0)
 
 
+class _Large(NamedTuple):
+    """What is told of a value that is too large to be kept until somebody asks."""
+
+    shown: str
+    hidden: str
+
+
+def _small(value: Any) -> Any:
+    """A value that may be kept for as long as its verdict: a response may be megabytes."""
+    if isinstance(value, dict | list) or (isinstance(value, str) and len(value) > _LONGEST):
+        return _Large(_shown(value), _shown(value, hidden=True))
+    return value
+
+
 def _shown(value: Any, *, hidden: bool = False) -> str:
     """A value for a log.
 
@@ -270,6 +286,8 @@ def _shown(value: Any, *, hidden: bool = False) -> str:
     """
     if value is ABSENT:
         return "absent"
+    if isinstance(value, _Large):
+        return value.hidden if hidden else value.shown
     if isinstance(value, dict):
         return f"an object of {len(value)}"
     if isinstance(value, list):

@@ -104,34 +104,37 @@ class GroupBook:
         """As :meth:`Book.open`. Who is cancelled meanwhile takes the intent back: nothing was sent."""
         owner = f"{self._name}.{next(self._count):x}"
         asked = self.book.asked(description, timeout=timeout, lifetime=lifetime, owner=owner)
-        item = self._add(key, asked)
+        item = _Item(key, asked, asyncio.get_running_loop().create_future())
         try:
+            self._add(item)
             allowed: Permission | Replay = await item.waiting
-        except asyncio.CancelledError:
-            item.abandoned = True
-            if item.given is not None:
-                self.book.take_back(item.given)
+        except BaseException as interruption:
+            if not isinstance(interruption, Exception):
+                item.abandoned = True
+                if item.given is not None:
+                    self.book.take_back(item.given)
             raise
         return allowed
 
     async def close(self, closing: Closing) -> None:
         """As :meth:`Book.close`. It may be called again, and the book's own method as well."""
-        await self._add(closing.permission.key, closing).waiting
+        item = _Item(closing.permission.key, closing, asyncio.get_running_loop().create_future())
+        self._add(item)
+        await item.waiting
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def _add(self, key: str, work: Asked | Closing) -> _Item:
-        item = _Item(key, work, asyncio.get_running_loop().create_future())
+    def _add(self, item: _Item) -> None:
         self._pending.append(item)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write_all())
-        return item
 
     async def _write_all(self) -> None:
         while self._pending:
-            await self._gathered()
-            group, self._pending = self._group()
+            group: list[_Item] = []
             try:
+                await self._gathered()
+                group, self._pending = self._group()
                 self._tell(group, await self._written(group))
             except BaseException as interruption:
                 if not self._interrupted(group, interruption):
@@ -145,8 +148,6 @@ class GroupBook:
         try:
             if rest:
                 results |= await asyncio.to_thread(self._write, rest)
-        except LedgerUnavailable as error:
-            results |= {item.key: LedgerUnavailable(str(error)) for item in rest}
         except Exception as error:
             results |= dict.fromkeys([item.key for item in rest], error)
         self._took = time.monotonic() - began
@@ -216,27 +217,29 @@ class GroupBook:
         return [group[key] for key in sorted(group)], rest
 
     def _write(self, group: list[_Item]) -> _Results:
-        """Write a group, in a thread; what comes of each is a result or an exception.
-
-        :raises LedgerUnavailable: when nothing could be written.
-        """
-        for pause in PAUSES:
+        """Write a group, in a thread; what comes of each is a result or an exception."""
+        results: _Results = {}
+        for pause in (*PAUSES, None):
+            rest = [item for item in group if item.key not in results]
             try:
-                return self._transact(group)
-            except LedgerUnavailable:
+                # What the first transaction has committed stands, whatever becomes of the second.
+                results |= self._plainly(rest)
+                return results | self._carefully([item for item in rest if item.key not in results])
+            except LedgerUnavailable as error:
                 # The commit may have been lost, or only its confirmation; the next attempt finds out.
+                why = str(error)
+            if pause is not None:
                 self._sleep(pause)
-        return self._transact(group)
+        return {item.key: LedgerUnavailable(why) for item in group} | results
 
-    def _transact(self, group: list[_Item]) -> _Results:
-        results = self._plainly(group)
-        rest = [item for item in group if item.key not in results]
-        if rest:
-            with self.book.store.transaction() as turn:
-                within = self.book.at(_Within(turn))
-                found = {item.key: self._one(within, item) for item in rest}
-            results |= self._noted(rest, found)
-        return results
+    def _carefully(self, group: list[_Item]) -> _Results:
+        """Effects of which something is known already, one by one, in one transaction."""
+        if not group:
+            return {}
+        with self.book.store.transaction() as turn:
+            within = self.book.at(_Within(turn))
+            found = {item.key: self._one(within, item) for item in group}
+        return self._noted(group, found)
 
     def _plainly(self, group: list[_Item], *, wait: float | None = None) -> _Results:
         """The usual case: effects that nobody has asked for before, outcomes that nobody else knows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 Row = Mapping[str, Any]
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of stored responses in one statement, about."""
 
 
 def insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> set[str]:
@@ -31,16 +34,41 @@ def replace_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Row])
     alike: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         alike.setdefault(tuple(row), []).append(row)
+    if len(alike) > 1:
+        connection.execute(_lock(table), {"keys": [row["_key"] for row in rows]})
     written: set[str] = set()
     for names, some in alike.items():
-        values = {"rows": msgspec.json.encode(some).decode()}
-        written.update(connection.execute(_update(table, names), values).scalars())
+        for part in _parts(some):
+            values = {"rows": msgspec.json.encode(part).decode()}
+            written.update(connection.execute(_update(table, names), values).scalars())
     return written
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows, as many at once as may be in memory several times over."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += len(row.get("response") or b"")
+        if size > LARGEST:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 @lru_cache(maxsize=8)
 def _insert(table: sa.Table) -> Any:
     return postgresql.insert(table).on_conflict_do_nothing().returning(table.c.key)
+
+
+@lru_cache(maxsize=8)
+def _lock(table: sa.Table) -> sa.TextClause:
+    """Rows of several statements are locked before the first of them: each of these orders only its own."""
+    return sa.text(
+        f'SELECT "key" FROM {table.name} WHERE "key" = ANY(:keys) ORDER BY "key" FOR UPDATE'  # noqa: S608
+    )
 
 
 @lru_cache(maxsize=32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from airflow.sdk import BaseOperator
@@ -43,6 +43,8 @@ class ArazzoChunkOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("chunk", "identity", "plan_digest")
     ui_color = "#d7e8ff"
+    stop: Callable[[], None] = staticmethod(lambda: None)
+    """What keeps further rows from being begun, while some are under way."""
 
     def __init__(
         self,
@@ -101,3 +103,7 @@ class ArazzoChunkOperator(BaseOperator):
         from airflow_arazzo.operators.chunk_run import ChunkRun
 
         return ChunkRun(self, context).execute()
+
+    def on_kill(self) -> None:
+        """Begin no further row. Those under way have the seconds that Airflow gives a task to end."""
+        self.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ from airflow_arazzo.ledger.group import GroupBook, GroupedExchange
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import LedgerUnavailable
-from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators import exchange, interruption
 from airflow_arazzo.operators.advice import begun
 from airflow_arazzo.operators.chunk import CHUNK_ROWS
 from airflow_arazzo.operators.effects import identity_of, open_book
@@ -78,7 +77,7 @@ class ChunkRun:
             raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         self.context[CHUNK_ROWS] = work.label()
         try:
-            paused = asyncio.run(self._drive(work, story))
+            paused = interruption.run(self._drive(work, story))
         except NoLedger as error:
             raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         except LedgerUnavailable as error:
@@ -127,7 +126,7 @@ class ChunkRun:
                 gates=self._gates(work.settings),
                 concurrency=self.task.concurrency,
             )
-            work.on_halt = batch.stop
+            work.on_halt = self.task.stop = batch.stop
             paused = await batch.run()
         work.waiting(batch.under_way())
         return paused

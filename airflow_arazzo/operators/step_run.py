@@ -32,7 +32,7 @@ from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.location import NoLedger
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable
-from airflow_arazzo.operators import exchange
+from airflow_arazzo.operators import exchange, interruption
 from airflow_arazzo.operators.advice import begun, explained, what_to_do
 from airflow_arazzo.operators.assets import tell_assets
 from airflow_arazzo.operators.effects import identity_of, open_book
@@ -85,7 +85,7 @@ class StepRun:
         except (InvalidInputs, NotSent, CannotRun, NoEncryption, AirflowNotFoundException) as error:
             raise AirflowFailException(story.safe(f"Nothing was sent. {explained(error)}")) from None
         try:
-            result = asyncio.run(self._drive(machine, connections, story))
+            result = interruption.run(self._drive(machine, connections, story))
         except NoLedger as error:
             raise AirflowFailException(story.safe(f"Nothing was sent. {begun(str(error))}")) from None
         except LedgerUnavailable as error:

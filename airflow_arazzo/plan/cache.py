@@ -92,10 +92,10 @@ def load_with(
     if known is not None:
         with contextlib.suppress(ValueError):
             return plan, derivation.decoder.decode(known)
-    made = derivation.make(plan)
-    entry.derived[derivation.name] = msgspec.Raw(msgspec.json.encode(made))
+    made = msgspec.json.encode(derivation.make(plan))
+    entry.derived[derivation.name] = msgspec.Raw(made)
     _write(path, entry)
-    return plan, made
+    return plan, derivation.decoder.decode(made)  # the same whether it was there or not
 
 
 def _load(

@@ -256,3 +256,41 @@ def test_who_has_heard_before_an_interruption_keeps_what_it_may(
     assert [type(each) for each in found] == [Permission, Interrupted]
     outcomes = {entry.key: entry.outcome for entry in group.book.store.entries()}
     assert outcomes == {"a": Outcome.INTENT, "b": Outcome.NOT_SENT}
+
+
+def test_what_is_committed_stands_when_the_rest_cannot_be_written(
+    group: GroupBook, described: Described, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away while something is looked up: new effects beside that are not in doubt."""
+    book = group.book
+    known = book.open("known", described(), timeout=30, lifetime=None)
+    assert isinstance(known, Permission)
+    book.close(known, Outcome.EFFECT, OK)
+    real = Database.transaction
+
+    @contextmanager
+    def away(self: Database, *, write: bool = True) -> Iterator[Any]:
+        if write and self.is_local:
+            raise LedgerUnavailable("gone")
+        with real(self, write=write) as turn:
+            yield turn
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "transaction", away)
+        found = asyncio.run(ask(group, ["known", "new", "newer"], described()))
+    assert [type(each) for each in found] == [LedgerUnavailable, Permission, Permission]
+
+
+@pytest.mark.parametrize("where", ["_gathered", "_group"])
+def test_an_interruption_anywhere_leaves_nobody_waiting(
+    group: GroupBook, described: Described, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def interrupt(*_: Any) -> Any:
+        raise Interrupted
+
+    async def run() -> list[Any]:
+        monkeypatch.setattr(GroupBook, where, interrupt)
+        return await asyncio.wait_for(ask(group, ["a", "b"], described()), 5)
+
+    assert [type(each) for each in asyncio.run(run())] == [Interrupted] * 2
+    assert group.book.store.entries() == []

@@ -7,10 +7,12 @@ get free. A row that waits holds no slot. Nothing that becomes of a row touches 
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -84,6 +86,18 @@ class Paused(NamedTuple):
     reason: str
 
 
+@contextmanager
+def _all_else_at_rest() -> Iterator[None]:
+    """Keep the garbage collector from what was there before: rows come and go, all else stays, and to look
+    at it again and again takes a tenth of their time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 class Batch:
     """Runs rows to their ends.
 
@@ -138,6 +152,11 @@ class Batch:
             their machines' states may be stored, and :meth:`run` may also be called again.
         """
         self._over, self._paused = False, None
+        with _all_else_at_rest():
+            await self._run_all()
+        return self._paused
+
+    async def _run_all(self) -> None:
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._concurrency)]
         try:
             await asyncio.gather(*workers)
@@ -149,7 +168,6 @@ class Batch:
                 self._timer[1].cancel()
                 self._timer = None
             self._idle.clear()
-        return self._paused
 
     # --- rows ------------------------------------------------------------------------------------
 

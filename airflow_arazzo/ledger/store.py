@@ -314,17 +314,26 @@ def _changed_values(change: Change, now: float) -> dict[str, Any]:
     values = {"version": change.version + 1, "changed": now, **change.values}
     if change.first_sent:
         values["first_sent"] = now
-    return {**_fitting(EFFECTS, values), "_key": change.key, "_version": change.version}
+    values |= {"_key": change.key, "_version": change.version}
+    return _fitting(EFFECTS, values)
 
 
 def _first_values(intent: FirstIntent, now: float) -> dict[str, Any]:
     """The entry of an effect that is about to be sent for the first time."""
-    values = msgspec.structs.asdict(intent.description) | {
+    asked = intent.description
+    values = {
         "key": intent.key,
         "generation": 0,
         "version": 1,
         "owner": intent.owner,
         "outcome": Outcome.INTENT,
+        "fingerprint": asked.fingerprint,
+        "protection": asked.protection,
+        "request": asked.request,
+        "source": asked.source,
+        "run": asked.run,
+        "step": asked.step,
+        "attempt": asked.attempt,
         "first_sent": now,
         "changed": now,
         "patience": intent.patience,
@@ -348,23 +357,23 @@ def _record(connection: sa.Connection, now: float, entry: Entry, who: str, actio
     connection.execute(sa.insert(AUDIT).values(**_fitting(AUDIT, record)))
 
 
-def _fitting(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as the columns can hold them.
+def _fitting(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
+    """Values as the columns can hold them; changed in place.
 
     PostgreSQL refuses texts that are too long, null characters and unpaired surrogates; a step must not be
     stuck for ever because its run has a long name.
     """
-    fitting = dict(values)
     for name, length in _TEXTS[table.name].items():
         text = values.get(name)
         if not isinstance(text, str):
             continue
         if not text.isascii() or "\0" in text:
-            text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-        fitting[name] = text if length is None else text[:length]
+            text = values[name] = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+        if length is not None and len(text) > length:
+            values[name] = text[:length]
     if "outcome" in values:
-        fitting["outcome"] = str(values["outcome"])  # a driver may write an enumeration by its name
-    return fitting
+        values["outcome"] = str(values["outcome"])  # a driver may write an enumeration by its name
+    return values
 
 
 def encode_response(response: Response) -> bytes | None:

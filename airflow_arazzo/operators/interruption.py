@@ -32,7 +32,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         def expire(*_: Any) -> None:
             nonlocal expired
             expired = True
-            if task is not None:
+            if task is not None and not loop.is_closed():  # else it has just come to its end
                 loop.call_soon_threadsafe(task.cancel)
 
         signal.signal(signal.SIGALRM, expire)

@@ -66,6 +66,19 @@ def test_work_that_is_done_all_the_same_is_not_lost(limit: Any) -> None:
     assert interruption.run(work()) == "what came of it"
 
 
+def test_work_that_has_just_ended_is_not_lost(limit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit strikes when the loop is closed and Airflow's handler is not back yet."""
+    real = asyncio.run
+
+    def run(*given: Any) -> Any:
+        result = real(*given)
+        signal.raise_signal(signal.SIGALRM)
+        return result
+
+    monkeypatch.setattr(asyncio, "run", run)
+    assert interruption.run(waits([], 0.01)) == "done"
+
+
 def test_a_cancellation_of_its_own_is_none_of_airflows(limit: Any) -> None:
     async def work() -> None:
         raise asyncio.CancelledError

@@ -52,7 +52,7 @@ def test_a_time_limit_ends_a_batch(batch_dag: Any, run_dag: Any, api: ScriptedAp
         return Answer(200, {"n": 1})
 
     api.decide = decide
-    dag = batch_dag(pay(), for_each=rows(20), concurrency=4, dag_id="limited")
+    dag = batch_dag(pay(), for_each=rows(20), concurrency=4, dag_id="batch_with_a_time_limit")
     chunk_of(dag).execution_timeout = timedelta(seconds=3)
     began = time.monotonic()
     ran = run_dag(dag, connections={"api": api.connection()})
@@ -75,7 +75,7 @@ def test_a_task_that_is_to_end_begins_no_further_row(batch_dag: Any, run_dag: An
         return Answer(200, {"n": 1})
 
     api.decide = decide
-    dag = batch_dag(pay(), for_each=rows(40), concurrency=4, dag_id="stopped")
+    dag = batch_dag(pay(), for_each=rows(40), concurrency=4, dag_id="batch_ended_from_outside")
     chunk_of(dag)
     ran = run_dag(dag, connections={"api": api.connection()})
     assert ran.states["chunks.a"] == "failed", ran.log

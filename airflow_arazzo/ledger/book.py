@@ -130,9 +130,9 @@ class Book:
             entry, now = self.store.look(key)
             if entry is None:
                 continue
-            if entry.owner == asked.owner and entry.outcome is Outcome.INTENT:
-                doubt = entry.attempts > 1
-                return self._permission(key, entry.generation, entry.version, asked, asked.begun, doubt=doubt)
+            own = self._own(entry, asked)
+            if own is not None:
+                return own
             generation = _decide(entry, now, asked)
             if isinstance(generation, Replay):
                 return generation
@@ -141,6 +141,13 @@ class Book:
                 doubt = entry.outcome in (Outcome.INTENT, Outcome.UNKNOWN)
                 return self._permission(key, generation, entry.version + 1, asked, ticks, doubt=doubt)
         raise LedgerUnavailable("other attempts keep changing the ledger's entry")
+
+    def _own(self, entry: Entry, asked: Asked) -> Permission | None:
+        """The permission of an intent that was written for this very question; None for another's."""
+        if entry.owner != asked.owner or entry.outcome is not Outcome.INTENT:
+            return None
+        doubt = entry.attempts > 1
+        return self._permission(entry.key, entry.generation, entry.version, asked, asked.begun, doubt=doubt)
 
     def _permission(
         self, key: str, generation: int, version: int, asked: Asked, ticks: float, *, doubt: bool
@@ -232,11 +239,9 @@ class Book:
         except LedgerUnavailable as error:
             log.warning("an intent of effect %s could not be looked for: %s", key[:12], error)
             return
-        if entry is not None and entry.owner == asked.owner and entry.outcome is Outcome.INTENT:
-            doubt = entry.attempts > 1
-            self.take_back(
-                self._permission(key, entry.generation, entry.version, asked, asked.begun, doubt=doubt)
-            )
+        own = self._own(entry, asked) if entry is not None else None
+        if own is not None:
+            self.take_back(own)
 
     def settle(self, entry: Entry, happened: bool, reason: str, response: Response | None = None) -> bool:
         """Write what a lookup has found out about a request whose outcome was unknown, and audit it.

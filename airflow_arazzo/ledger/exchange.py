@@ -20,6 +20,7 @@ from airflow_arazzo.engine.scope import RunScope
 from airflow_arazzo.engine.transport import DEFAULT_TIMEOUT
 from airflow_arazzo.engine.wire import base_url
 from airflow_arazzo.expression.criteria import criteria_hold
+from airflow_arazzo.ledger.book import PAUSES as PAUSES_BEFORE
 from airflow_arazzo.ledger.book import Asked, Book, outcome_of
 from airflow_arazzo.ledger.database import boot_clock
 from airflow_arazzo.ledger.keys import Identity, effect_key, fingerprint, protection, wire_key, with_key
@@ -37,9 +38,6 @@ from airflow_arazzo.plan.model import IDEMPOTENT_METHODS, SAFE_METHODS, Idempote
 
 MAX_REQUEST_TEXT = 16 * 1024
 """Characters of a request that the ledger keeps for people."""
-
-PAUSES_BEFORE = (0.2, 1.0)
-"""Seconds between attempts to write an intent."""
 
 PAUSES = (0.5, 2.0, 5.0, 15.0)
 """Seconds between attempts to write an outcome. What is not written is unknown to the next attempt."""

@@ -133,7 +133,8 @@ def components(plan: Plan, *, parallel: bool = False, expand: bool = True) -> li
     }
     asking = {name for name in ways if name not in side.joins and _must_ask(ways[name])}
     told = {way.task for name in asking for way in ways[name] if way.step is None}
-    certain = _certain(ways, asking)
+    # Airflow starts a task that does not ask when all tasks directly before it have succeeded, and so on up.
+    certain = _before({name: () if name in asking else each for name, each in ways.items()})
     needs = needs_of(plan, side.found, _before(ways) if parallel else None)
     return [
         Component(
@@ -176,18 +177,6 @@ def _ways(draft: Draft, found: Sequence[Draft]) -> tuple[Way, ...]:
 def _must_ask(ways: Sequence[Way]) -> bool:
     """Whether it depends on what happened upstream if and where a component begins."""
     return len(ways) > 1 or any(way.step is None for way in ways)
-
-
-def _certain(ways: Mapping[str, Sequence[Way]], asking: set[str]) -> dict[str, frozenset[str]]:
-    """By name, the components that have succeeded when one runs.
-
-    Airflow starts a task that does not ask when all tasks directly before it have succeeded, and so on up.
-    """
-    found: dict[str, frozenset[str]] = {}
-    for name, upstream in ways.items():
-        tasks = [] if name in asking else [way.task for way in upstream]
-        found[name] = frozenset(tasks).union(*(found.get(task, frozenset()) for task in tasks))
-    return found
 
 
 def _before(ways: Mapping[str, Sequence[Way]]) -> dict[str, frozenset[str]]:

@@ -95,12 +95,25 @@ def environment_url(environ: Mapping[str, str]) -> str:
 
     :raises NoLedger: for a connection that cannot be used; the message never repeats it.
     """
-    if environ.get(URL, "").strip():
-        return environ[URL].strip()
+    if stated := stated_url(environ):
+        return stated
     text = environ.get(f"AIRFLOW_CONN_{CONN_ID.upper()}", "").strip()
     if not text:
         return ""
     return url_from_connection(**(_from_json(text) if text.startswith("{") else _from_uri(text)))
+
+
+def stated_url(environ: Mapping[str, str]) -> str:
+    """URL of the ledger from ``ARAZZO_LEDGER``; empty without it."""
+    return environ.get(URL, "").strip()
+
+
+def password_in(url: str) -> str:
+    """The password in a URL; empty when there is none, and when it is no URL."""
+    try:
+        return sa.make_url(url).password or ""
+    except (sa.exc.ArgumentError, ValueError):
+        return ""
 
 
 def default_path(environ: Mapping[str, str]) -> Path:

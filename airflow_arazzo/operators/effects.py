@@ -20,6 +20,8 @@ from airflow_arazzo.ledger.location import (
     CONN_ID,
     default_url,
     environment_url,
+    password_in,
+    stated_url,
     store_at,
     url_from_connection,
 )
@@ -48,7 +50,7 @@ HOUSE_KEEPERS = 0.02
 
 
 def open_book() -> Book:
-    """The ledger: the database of connection ``arazzo_ledger``, else a SQLite file of its own.
+    """The ledger: see :func:`ledger_url`.
 
     :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
         may run on several machines.
@@ -60,12 +62,20 @@ def open_book() -> Book:
 
 
 def ledger_url(get_connection: Callable[[str], Any] = BaseHook.get_connection) -> str:
-    """URL of the database of connection ``arazzo_ledger``, password included, else of the SQLite file.
+    """URL of the ledger's database, password included.
+
+    ``ARAZZO_LEDGER`` comes first, as it does for commands outside of Airflow, and takes no question to the
+    API server; then the connection ``arazzo_ledger``, then the SQLite file.
 
     :param get_connection: gives the connection of an id, or raises ``AirflowNotFoundException``.
     :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
         may run on several machines.
     """
+    stated = stated_url(os.environ)
+    if stated:
+        if password := password_in(stated):
+            mask_secret(password)
+        return stated
     try:
         found = get_connection(CONN_ID)
     except AirflowNotFoundException:

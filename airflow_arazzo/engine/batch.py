@@ -1,7 +1,8 @@
 """Many runs of a plan at once: a machine for each row, all over one transport.
 
 A row goes on until it has to wait, so that few rows are under way at a time; new ones begin only as slots
-get free. A row that waits holds no slot. Nothing that becomes of a row touches another one.
+get free. A slot is for a request: a row that waits holds none, and neither does one whose request was answered
+while the answer is written down. Nothing that becomes of a row touches another one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -44,6 +46,18 @@ class Later(Exception):
         self.seconds = seconds
 
 
+def _nobody(): pass
+
+
+class Writing:
+    """An exchange that writes down what was answered before it returns.
+
+    :ivar on_answer: to be called as soon as nothing more will be sent, once or more often.
+    """
+
+    on_answer: Callable[[], None] = staticmethod(lambda: None)
+
+
 class Row:
     """A row under way.
 
@@ -51,9 +65,11 @@ class Row:
     :param machine: at the row's position.
     :param exchange: sends the row's requests.
     :param unsent: whether the request that the machine's state has as under way was in fact never sent.
+    :ivar passed: whether its next request may leave as far as its source's gate is concerned.
+    :ivar has_slot: whether it may have a request under way.
     """
 
-    __slots__ = ("command", "exchange", "key", "machine", "passed", "unsent")
+    __slots__ = ("command", "exchange", "has_slot", "key", "machine", "passed", "unsent")
 
     def __init__(self, key: Any, machine: Machine, exchange: Exchange, *, unsent: bool = False) -> None:
         self.key = key
@@ -62,6 +78,7 @@ class Row:
         self.unsent = unsent
         self.command: Send | None = None
         self.passed = False
+        self.has_slot = False
 
     def next(self) -> Send | Wait | Done:
         """What the row does next."""
@@ -125,9 +142,10 @@ class Batch:
         self._finish = finish
         self._gates = gates or {}
         self._queues: dict[str, deque[Row]] = {name: deque() for name in self._gates}
+        self._next_in_line: deque[Row] = deque()
         self._asleep: list[tuple[float, int, Row, str]] = []
         self._order = count()
-        self._concurrency = concurrency
+        self._concurrency = self._free = concurrency
         self._longest_wait = longest_wait
         self._most_waiting = most_waiting
         self._clock = clock
@@ -143,7 +161,8 @@ class Batch:
 
     def under_way(self) -> list[Row]:
         """Rows that have begun and wait; all that have not ended, once :meth:`run` has returned."""
-        return [row for _, _, row, _ in self._asleep] + [row for q in self._queues.values() for row in q]
+        queues = (self._next_in_line, *self._queues.values())
+        return [row for _, _, row, _ in self._asleep] + [row for queue in queues for row in queue]
 
     async def run(self) -> Paused | None:
         """Run the rows.
@@ -157,7 +176,8 @@ class Batch:
         return self._paused
 
     async def _run_all(self) -> None:
-        workers = [asyncio.ensure_future(self._work()) for _ in range(self._concurrency)]
+        # Beside rows with a slot as many whose answers are written down; but one at a time is one.
+        workers = [asyncio.ensure_future(self._work()) for _ in range(2 * self._concurrency if self._concurrency > 1 else 1)]
         try:
             await asyncio.gather(*workers)
         finally:
@@ -174,14 +194,19 @@ class Batch:
     async def _work(self) -> None:
         while (row := await self._take()) is not None:
             self._active += 1
+            writing = isinstance(row.exchange, Writing)
+            if writing:
+                row.exchange.on_answer = partial(self._answered, row)
             try:
                 await self._advance(row)
             finally:
                 self._active -= 1
-            self._wake()
+                self._give_back(row)  # for this very worker to take
+                if writing:
+                    row.exchange.on_answer = _nobody
 
     async def _advance(self, row: Row) -> None:
-        """Run a row until it ends or has to wait."""
+        """Run a row that has a slot until it ends or has to wait."""
         machine = row.machine
         while True:
             command = row.next()
@@ -190,6 +215,10 @@ class Batch:
                 return
             if isinstance(command, Wait):
                 self._sleep(row, command.seconds, command.reason)
+                return
+            if not row.has_slot:
+                row.keep(command)
+                self._next_in_line.append(row)
                 return
             gate = self._gates.get(command.request.source)
             if gate is not None and not self._passes(row, command, gate):
@@ -224,12 +253,29 @@ class Batch:
 
     # --- slots -----------------------------------------------------------------------------------
 
+    def _give_back(self, row: Row) -> None:
+        """A row needs its slot no longer, if it has one."""
+        if row.has_slot:
+            row.has_slot = False
+            self._free += 1
+
+    def _answered(self, row: Row) -> None:
+        """A row goes on without its slot."""
+        if row.has_slot:
+            self._give_back(row)
+            self._wake()
+
     async def _take(self) -> Row | None:
-        """The next row that has something to do; None at the end."""
+        """The next row that has something to do, with a slot; None at the end."""
         while not self._over:
+            if not self._free:
+                await self._rest(None)  # until there is a slot
+                continue
             row = self._ready()
             if row is not None:
-                if self._idle:
+                row.has_slot = True
+                self._free -= 1
+                if self._free:
                     self._wake()  # there may be more
                 return row
             earliest = self._earliest()
@@ -241,6 +287,8 @@ class Batch:
 
     def _ready(self) -> Row | None:
         """A row that can go on, or a new one."""
+        if self._next_in_line:
+            return self._next_in_line.popleft()
         now = self._clock()
         for source, queue in self._queues.items():
             if queue and self._gates[source].opens() <= now:

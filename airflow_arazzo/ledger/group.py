@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeAlias
 
-from airflow_arazzo.engine.batch import Later
+from airflow_arazzo.engine.batch import Later, Writing
 from airflow_arazzo.engine.machine import Send
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.engine.run import Exchange
@@ -270,7 +270,7 @@ class GroupBook:
             return error  # about this effect alone
 
 
-class GroupedExchange(LedgeredExchange):
+class GroupedExchange(LedgeredExchange, Writing):
     """An exchange through the ledger for a row of a batch.
 
     :param group: the ledger, shared by all rows.
@@ -302,4 +302,6 @@ class GroupedExchange(LedgeredExchange):
     async def _close(
         self, allowed: Permission, outcome: Outcome, response: Response | None, note: str, keep: bool
     ) -> None:
+        if allowed.counts(outcome) is not Outcome.UNKNOWN:
+            self.on_answer()  # else the service may be asked what became of it, or it may be sent again
         await self._group.close(Closing(allowed, outcome, response, note, keep))

@@ -1,8 +1,8 @@
 """Many runs of a plan at once: a machine for each row, all over one transport.
 
 A row goes on until it has to wait, so that few rows are under way at a time; new ones begin only as slots
-get free. A slot is for a request: a row that waits holds none, and neither does one whose request was answered
-while the answer is written down. Nothing that becomes of a row touches another one.
+get free. A slot is for a request: a row that waits holds none, and neither does one whose request was
+answered while the answer is written down. Nothing that becomes of a row touches another one.
 """
 
 from __future__ import annotations
@@ -46,16 +46,22 @@ class Later(Exception):
         self.seconds = seconds
 
 
-def _nobody(): pass
+def _nothing() -> None:
+    """What happens when nobody waits for a slot."""
 
 
 class Writing:
-    """An exchange that writes down what was answered before it returns.
+    """An exchange that has something to write down when a request is answered, before it returns.
 
-    :ivar on_answer: to be called as soon as nothing more will be sent, once or more often.
+    :ivar on_answer: to be called as soon as nothing more will be sent, once or more often. The row then goes
+        on without its slot.
     """
 
-    on_answer: Callable[[], None] = staticmethod(lambda: None)
+    on_answer: Callable[[], None] = staticmethod(_nothing)
+
+    async def __call__(self, command: Send) -> Response:
+        """As :data:`~airflow_arazzo.engine.run.Exchange`."""
+        raise NotImplementedError
 
 
 class Row:
@@ -176,8 +182,9 @@ class Batch:
         return self._paused
 
     async def _run_all(self) -> None:
-        # Beside rows with a slot as many whose answers are written down; but one at a time is one.
-        workers = [asyncio.ensure_future(self._work()) for _ in range(2 * self._concurrency if self._concurrency > 1 else 1)]
+        # As many rows without a slot, whose answers are written down, as with one; but one at a time is one.
+        count = 2 * self._concurrency if self._concurrency > 1 else 1
+        workers = [asyncio.ensure_future(self._work()) for _ in range(count)]
         try:
             await asyncio.gather(*workers)
         finally:
@@ -194,16 +201,16 @@ class Batch:
     async def _work(self) -> None:
         while (row := await self._take()) is not None:
             self._active += 1
-            writing = isinstance(row.exchange, Writing)
-            if writing:
-                row.exchange.on_answer = partial(self._answered, row)
+            exchange = row.exchange
+            if isinstance(exchange, Writing):
+                exchange.on_answer = partial(self._answered, row)
             try:
                 await self._advance(row)
             finally:
                 self._active -= 1
                 self._give_back(row)  # for this very worker to take
-                if writing:
-                    row.exchange.on_answer = _nobody
+                if isinstance(exchange, Writing):
+                    del exchange.on_answer  # or the two would keep each other in memory
 
     async def _advance(self, row: Row) -> None:
         """Run a row that has a slot until it ends or has to wait."""

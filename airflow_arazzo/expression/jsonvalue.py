@@ -94,10 +94,13 @@ def _is_writable(value: Any) -> bool:
     """Whether the encoder writes all of a value as it should be: quicker to see than to make a copy."""
     kind = type(value)
     if kind is dict:
-        return all(_is_writable(item) for item in value.values() if type(item) not in _AS_THEY_ARE)
-    if kind is list:
-        return all(_is_writable(item) for item in value if type(item) not in _AS_THEY_ARE)
-    return kind in _AS_THEY_ARE
+        value = value.values()
+    elif kind is not list:
+        return kind in _AS_THEY_ARE
+    for item in value:  # noqa: SIM110 - a generator takes longer than to look
+        if type(item) not in _AS_THEY_ARE and not _is_writable(item):
+            return False
+    return True
 
 
 def _writable(value: Any) -> Any:

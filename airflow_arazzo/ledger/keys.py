@@ -63,8 +63,10 @@ def fingerprint(request: Request, url: str, secrets: Iterable[str] = ()) -> str:
     :param url: absolute.
     """
     hidden = tuple(secrets)
-    text = _canonical(request).decode("utf-8", "surrogateescape")
-    body = redact(text, hidden).encode("utf-8", "surrogateescape")
+    body = _canonical(request)
+    text = body.decode("utf-8", "surrogateescape")
+    if (masked := redact(text, hidden)) is not text:
+        body = masked.encode("utf-8", "surrogateescape")
     digest = hashlib.sha256()
     for part in (request.method.encode(), redact(url, hidden).encode("utf-8", "surrogatepass"), body):
         digest.update(len(part).to_bytes(8, "big"))
@@ -143,4 +145,7 @@ def _own_header(request: Request, idempotency: Idempotency) -> str | None:
 
 
 def _content_type(request: Request) -> str:
-    return next((value for name, value in request.headers if name.casefold() == "content-type"), "")
+    for name, value in request.headers:
+        if name == "Content-Type" or name.casefold() == "content-type":
+            return value
+    return ""

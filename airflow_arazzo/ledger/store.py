@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -59,9 +60,10 @@ AUDIT = sa.Table(
 )
 
 
-def _longest(table: sa.Table, *names: str) -> dict[str, int | None]:
-    kinds = {name: table.c[name].type for name in names}
-    return {name: kind.length if isinstance(kind, sa.String) else None for name, kind in kinds.items()}
+def _longest(table: sa.Table, *names: str) -> tuple[tuple[str, int], ...]:
+    kinds = [(name, table.c[name].type) for name in names]
+    lengths = [(name, kind.length if isinstance(kind, sa.String) else None) for name, kind in kinds]
+    return tuple([(name, sys.maxsize if length is None else length) for name, length in lengths])
 
 
 _TEXTS = {
@@ -363,13 +365,13 @@ def _fitting(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
     PostgreSQL refuses texts that are too long, null characters and unpaired surrogates; a step must not be
     stuck for ever because its run has a long name.
     """
-    for name, length in _TEXTS[table.name].items():
+    for name, length in _TEXTS[table.name]:
         text = values.get(name)
-        if not isinstance(text, str):
+        if text is None:
             continue
         if not text.isascii() or "\0" in text:
             text = values[name] = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-        if length is not None and len(text) > length:
+        if len(text) > length:
             values[name] = text[:length]
     if "outcome" in values:
         values["outcome"] = str(values["outcome"])  # a driver may write an enumeration by its name

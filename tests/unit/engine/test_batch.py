@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_arazzo.engine.batch import Batch, Later, Paused, Row
+from airflow_arazzo.engine.batch import Batch, Later, Paused, Row, Writing
 from airflow_arazzo.engine.gates import Gate
 from airflow_arazzo.engine.machine import Done, Machine, Send, begin
 from airflow_arazzo.engine.messages import NotSent, OutcomeUnknown, Response
@@ -152,6 +152,100 @@ def test_a_row_that_waits_holds_no_slot(compiled: Compile) -> None:
     for number in range(20):
         expected = ["POST /jobs", *[f"GET /items/{number}"] * 5, "GET /items"]
         assert rows.paths(number) == expected
+
+
+class Ledgered(Writing):
+    """Sends as an exchange does, and then takes its time to write the answer down."""
+
+    def __init__(self, send: Callable[[Send], Awaitable[Response]], written: Callable[[], Any]) -> None:
+        self._send = send
+        self._written = written
+
+    async def __call__(self, command: Send) -> Response:
+        response = await self._send(command)
+        self.on_answer()
+        self.on_answer()  # once is enough, and more often does no harm
+        await self._written()
+        return response
+
+
+class WritingRows(Rows):
+    """Rows whose answers are written down."""
+
+    writing = most_writing = 0
+
+    def row(self, number: int) -> Row:
+        row = super().row(number)
+        row.exchange = Ledgered(row.exchange, self._write)
+        return row
+
+    async def _write(self) -> None:
+        self.writing += 1
+        self.most_writing = max(self.most_writing, self.writing)
+        await asyncio.sleep(0.004)
+        self.writing -= 1
+
+
+def test_while_an_answer_is_written_down_its_slot_is_anothers(compiled: Compile) -> None:
+    """Never more requests at once than were asked for, and never more rows at once than twice as many."""
+    rows = WritingRows(compiled(POLL), soon, 60)
+    begun = time.monotonic()
+    assert rows.run(concurrency=6) is None
+    took = time.monotonic() - begun
+    assert rows.most == 6
+    assert 2 <= rows.most_writing <= 12
+    assert len(rows.done) == 60
+    for number in range(60):
+        assert rows.paths(number) == ["POST /jobs", f"GET /items/{number}", "GET /items"]
+    assert took < 60 * 3 / 6 * 0.006  # as long as all of it one after the other in six slots
+    gc.collect()
+    assert sum(type(each) is Machine for each in gc.get_objects()) < 15
+
+
+def test_rows_that_write_leave_nothing_for_the_garbage_collector(compiled: Compile) -> None:
+    plan = compiled(ONE)
+    gc.collect()
+    gc.disable()
+    try:
+        WritingRows(plan, at_once, 50).run(concurrency=5)
+        assert sum(type(each) is Ledgered for each in gc.get_objects()) < 12
+    finally:
+        gc.enable()
+
+
+def test_one_at_a_time_is_one_row_at_a_time(compiled: Compile) -> None:
+    rows = WritingRows(compiled(POLL), at_once, 5)
+    assert rows.run(concurrency=1) is None
+    assert rows.most_writing == 1
+    assert [number for number, _ in rows.sent] == [n for n in range(5) for _ in range(3)]
+
+
+def test_whose_answer_is_written_down_waits_at_the_gate_as_all_do(compiled: Compile) -> None:
+    """Who has waited for his own answer to be written does not pass the others, nor the rate."""
+    rows = WritingRows(compiled(POLL), at_once, 6)
+    assert rows.run(concurrency=4, gates={"api": Gate(40)}) is None
+    assert len(rows.done) == 6
+    took = rows.times[-1] - rows.times[0]
+    assert took > (len(rows.times) - 1) / 40 - 0.05
+
+
+def test_ended_while_answers_are_written_down(compiled: Compile) -> None:
+    """Rows that wait for a slot to go on with are under way as all others are."""
+    rows = WritingRows(compiled(POLL), at_once, 40)
+    batch = rows.batch(concurrency=3)
+
+    async def run() -> None:
+        running = asyncio.ensure_future(batch.run())
+        while len(rows.sent) < 9:
+            await asyncio.sleep(0)
+        batch.stop()
+        await asyncio.wait_for(running, 30)
+
+    asyncio.run(run())
+    assert batch.under_way() == []
+    assert len(rows.done) == rows.begun < 20
+    for number in rows.done:
+        assert len(rows.paths(number)) == 3
 
 
 def test_rows_that_fail_disturb_no_other(compiled: Compile) -> None:

@@ -76,6 +76,30 @@ def test_what_each_result_is_written_as(bench: Any, scripted: Any, result: Any, 
     assert bench.outcome() == outcome
 
 
+@pytest.mark.parametrize("bench", ["grouped"], indirect=True)
+@pytest.mark.parametrize(
+    ("result", "leaves"),
+    [
+        (respond(200), True),
+        (respond(400), True),
+        (NotSent("refused connection"), True),
+        (respond(500), False),
+        (OutcomeUnknown("reset"), False),
+    ],
+)
+def test_who_may_have_to_ask_or_send_again_keeps_the_slot(
+    bench: Any, scripted: Any, result: Any, leaves: bool
+) -> None:
+    """Of a batch: a known answer leaves its slot to another row before it is written down."""
+    exchange = bench.exchange(scripted(result))
+    left: list[str] = []
+    exchange.on_answer = lambda: left.append(bench.outcome())
+    with suppress(NotSent, OutcomeUnknown):
+        asyncio.run(exchange(bench.send()))
+    assert left == (["intent"] if leaves else [])
+    assert bench.outcome() != "intent"
+
+
 def test_what_took_effect_is_read_again_and_never_sent(bench: Any, scripted: Any) -> None:
     bench.attempt(scripted(OK))
     again = scripted()

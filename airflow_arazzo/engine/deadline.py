@@ -12,7 +12,10 @@ from airflow_arazzo.engine.state import Frame
 
 def first_late(frames: Sequence[Frame], now: float) -> int | None:
     """Where the outermost activation stands whose time is over; None when there is none."""
-    return next((index for index, frame in enumerate(frames) if 0 < frame.deadline <= now), None)
+    for index, frame in enumerate(frames):
+        if 0 < frame.deadline <= now:
+            return index
+    return None
 
 
 def too_late(stack: Stack, index: int, cause: Failure | None, *, keyed: bool) -> Failure:

@@ -99,8 +99,8 @@ class Permission(msgspec.Struct, frozen=True):
 
     def counts(self, outcome: Outcome) -> Outcome:
         """What this request's outcome says of the effect, given those before it."""
-        no_effect = outcome in (Outcome.REFUSED, Outcome.NOT_SENT)
-        return Outcome.UNKNOWN if self.doubt and no_effect else outcome
+        unsure = self.doubt and outcome in (Outcome.REFUSED, Outcome.NOT_SENT)
+        return Outcome.UNKNOWN if unsure else outcome
 
 
 class Replay(msgspec.Struct, frozen=True):

@@ -37,6 +37,11 @@ retry, and steps whose called workflow has ended in it."""
 FINISHED = "finished_workflows"
 """XCom key of workflows that finished inside a task, encrypted: inputs and outputs by workflow key."""
 
+MANIFEST = "manifest"
+"""XCom key of what rows a run has, and where they are frozen; pushed by the task that reads them."""
+
+SET_ASIDE = "set_aside"
+"""XCom key of rows that were set aside, as far as they are kept; pushed by the same task."""
 
 RESERVED = frozenset({WORKFLOW_OUTPUTS, NEXT_STEP, OUTPUTS, OTHER_OUTPUTS, FINISHED})
 """XCom keys that mean something here, so that no output of a workflow is published under its own name."""

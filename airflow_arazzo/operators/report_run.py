@@ -15,8 +15,7 @@ from airflow_arazzo.engine.machine import workflow_outputs
 from airflow_arazzo.engine.state import State
 from airflow_arazzo.expression.evaluate import AbsentInText
 from airflow_arazzo.hooks.arazzo import ArazzoHook
-from airflow_arazzo.operators.exchange import NoEncryption, outputs_to_xcom
-from airflow_arazzo.operators.rows_run import SET_ASIDE
+from airflow_arazzo.operators.exchange import SET_ASIDE, NoEncryption, outputs_to_xcom
 from airflow_arazzo.operators.standings import chunk_files, frozen
 from airflow_arazzo.plan.reads import expressions
 from airflow_arazzo.rows.files import opened

@@ -13,7 +13,7 @@ from airflow_arazzo.engine.messages import NotSent
 from airflow_arazzo.engine.run import check_credentials, secret_inputs
 from airflow_arazzo.hooks.arazzo import ArazzoHook
 from airflow_arazzo.operators.advice import begun
-from airflow_arazzo.operators.exchange import from_xcom
+from airflow_arazzo.operators.exchange import MANIFEST, SET_ASIDE, from_xcom
 from airflow_arazzo.operators.inputs import given_inputs
 from airflow_arazzo.operators.observation import count_set_aside
 from airflow_arazzo.operators.story import Story
@@ -32,12 +32,6 @@ from airflow_arazzo.rows.source import BadSource, read_rows
 
 if TYPE_CHECKING:
     from airflow_arazzo.operators.rows import ArazzoRowsOperator
-
-MANIFEST = "manifest"
-"""XCom key of what is frozen, and where."""
-
-SET_ASIDE = "set_aside"
-"""XCom key of rows that were set aside, as far as they are kept."""
 
 MOST_KEPT = 200
 """Rows set aside whose reasons are kept; all of them are counted."""

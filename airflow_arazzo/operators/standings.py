@@ -7,8 +7,7 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.crypto import get_fernet
 
-from airflow_arazzo.operators.exchange import seal, unseal
-from airflow_arazzo.operators.rows_run import MANIFEST
+from airflow_arazzo.operators.exchange import MANIFEST, seal, unseal
 from airflow_arazzo.rows.manifest import BrokenManifest, Manifest, load
 from airflow_arazzo.rows.states import Files
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -355,6 +356,24 @@ def test_digits_are_part_of_what_is_frozen(attempts: Any, api: ScriptedApi) -> N
     tasks.dag.get_task("rows").for_each = [{"id": "c", "amount": "10.1"}]
     with pytest.raises(AirflowFailException, match="have other values now"):
         tasks.rows(max_tries=1)
+
+
+def test_a_folder_that_was_cleaned_up_costs_nothing(attempts: Any, api: ScriptedApi, tmp_path: Path) -> None:
+    """Old runs' files may go: a clear freezes the rows anew, and the ledger has their effects."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    tasks = attempts(pay(), for_each=SIX, batch_size=4)
+    tasks.rows()
+    for chunk in (0, 1):
+        assert tasks.execute("chunks.a", chunk=chunk)["failed"] == 0
+    [folder] = {path.parent for path in tmp_path.rglob("rows-*.jsonl")}
+    shutil.rmtree(folder)
+    with pytest.raises(AirflowFailException, match=r"Nothing was sent.*are gone"):
+        tasks.execute("chunks.a", max_tries=1)
+    assert tasks.rows(max_tries=1) == [0, 1]
+    for chunk in (0, 1):
+        assert tasks.execute("chunks.a", chunk=chunk, max_tries=1)["failed"] == 0
+    assert ids(api) == {f"c-{number}": 1 for number in range(6)}
 
 
 def test_a_manifest_that_somebody_changed(attempts: Any, api: ScriptedApi, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import ast
 import contextlib
 import importlib.util
 import io
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -89,8 +91,23 @@ def check(words: list[str]) -> None:
     elif program.startswith(".venv/bin/"):
         pinned = f"\n{name}==" in (ROOT / "constraints.txt").read_text()
         assert pinned or Path(sys.executable).with_name(name).exists(), name
+    elif program == "find":
+        check_find(rest)
     else:
         assert program in OF_THE_SHELL, f"{program}: nothing checks such a command"
+
+
+def check_find(rest: list[str]) -> None:
+    """Old files of runs go, and nothing else does."""
+    with tempfile.TemporaryDirectory() as name:
+        old, new = (Path(name) / "dag" / run / "rows.jsonl" for run in ("old", "new"))
+        for file in (old, new):
+            file.parent.mkdir(parents=True)
+            file.touch()
+        os.utime(old, (0, 0))
+        subprocess.run(["find", name, *rest[1:]], check=True)
+        assert not old.exists()
+        assert new.exists()
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)

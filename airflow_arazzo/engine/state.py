@@ -19,6 +19,10 @@ Purpose = Literal["run", "call", "retry", "dependency"]
 workflow depends on it."""
 
 _BYTES, _OBJECT = "$bytes", "$object"
+_NAMES = (_BYTES.encode(), _OBJECT.encode())
+"""As they stand in JSON: nothing in them is ever escaped."""
+
+_SCALARS = (str, int, Decimal, type(None))
 
 
 class Finished(msgspec.Struct):
@@ -154,7 +158,7 @@ def begin(plan: Plan, inputs: Mapping[str, Any], *, now: float) -> State:
 def encode_state(state: State) -> str:
     """The state as JSON text, numbers with all their digits, bytes as base64."""
     plain = msgspec.to_builtins(state, builtin_types=(Decimal, bytes))
-    return encode_json(_without_bytes(plain)).decode()
+    return encode_json(plain if _is_plain(plain) else _without_bytes(plain)).decode()
 
 
 def decode_state(text: str | bytes) -> State:
@@ -162,8 +166,25 @@ def decode_state(text: str | bytes) -> State:
 
     :raises ValueError: when it is none.
     """
-    plain = _with_bytes(decode_json(text))
+    data = text.encode() if isinstance(text, str) else text
+    plain = decode_json(data)
+    if any(name in data for name in _NAMES):
+        plain = _with_bytes(plain)
     return msgspec.convert(plain, State, builtin_types=(Decimal, bytes))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether :func:`_without_bytes` would change nothing: quicker to see than to make a copy."""
+    if isinstance(value, dict):
+        if len(value) == 1 and (_BYTES in value or _OBJECT in value):
+            return False
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return not isinstance(value, bytes)
+    for item in value:  # noqa: SIM110 - a generator takes longer than to look
+        if not isinstance(item, _SCALARS) and not _is_plain(item):
+            return False
+    return True
 
 
 def _without_bytes(value: Any) -> Any:

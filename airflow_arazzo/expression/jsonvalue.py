@@ -88,6 +88,8 @@ def plain_number(number: Decimal) -> str:
 
 
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+_SMALL, _LARGE = 1e-3, 1e15
+"""Between these the encoder writes floats as ``repr`` does, without an exponent."""
 
 
 def _is_writable(value: Any) -> bool:
@@ -95,6 +97,10 @@ def _is_writable(value: Any) -> bool:
     kind = type(value)
     if kind is dict:
         value = value.values()
+    elif kind is Decimal:
+        return bool(value.is_finite()) and "E" not in str(value)
+    elif kind is float:
+        return bool(value == 0 or _SMALL < abs(value) < _LARGE)
     elif kind is not list:
         return kind in _AS_THEY_ARE
     for item in value:  # noqa: SIM110 - a generator takes longer than to look

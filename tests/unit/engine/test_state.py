@@ -32,8 +32,10 @@ values = st.recursive(
 objects = st.dictionaries(names, values, max_size=3)
 
 
-@given(objects, objects, st.binary(max_size=20))
-def test_a_state_survives_as_json(inputs: dict[str, Any], outputs: dict[str, Any], body: bytes) -> None:
+@given(objects, objects, st.one_of(st.none(), st.binary(max_size=20)))
+def test_a_state_survives_as_json(
+    inputs: dict[str, Any], outputs: dict[str, Any], body: bytes | None
+) -> None:
     retry = Retry(
         "s",
         {"0": 2},
@@ -41,7 +43,7 @@ def test_a_state_survives_as_json(inputs: dict[str, Any], outputs: dict[str, Any
         Helper(workflow="h", inputs=inputs, handed={"a": ("w", "b")}),
         Failure("criteria", "no", "s", fate="refused", status=404),
         outputs,
-        Response(404, (("A", "b"),), body, "https://x.example/", 0.25),
+        None if body is None else Response(404, (("A", "b"),), body, "https://x.example/", 0.25),
     )
     inner = Frame(
         "x.w",

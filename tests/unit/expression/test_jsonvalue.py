@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_arazzo.expression.jsonvalue import decode_json, encode_json, plain_number, to_text
+from airflow_arazzo.expression.jsonvalue import (
+    _encoder,
+    _is_writable,
+    _writable,
+    decode_json,
+    encode_json,
+    plain_number,
+    to_text,
+)
 from airflow_arazzo.expression.model import ABSENT
 
 
@@ -143,3 +151,45 @@ def test_is_json(value: Any) -> None:
     text = encode_json(value)
     assert json.loads(text) == value
     assert decode_json(text) == value
+
+
+numbers = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False), st.decimals(allow_nan=False), st.integers()
+)
+
+
+@given(
+    st.recursive(
+        st.one_of(numbers, st.text(), st.none(), st.booleans()),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.tuples(inner),
+            st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        ),
+    )
+)
+def test_what_is_written_as_it_is_is_written_as_everything_is(value: Any) -> None:
+    """Values that need no copy before they are written give the same bytes as their copy."""
+    if not _is_writable(value):
+        return
+    assert encode_json(value) == _encoder.encode(_writable(value))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0.0"),
+        (-0.0, "-0.0"),
+        (0.1, "0.1"),
+        (1718153645.993, "1718153645.993"),
+        (1e15, "1000000000000000.0"),
+        (1e16, "10000000000000000"),
+        (1e22, "10000000000000000000000"),
+        (1e-7, "0.0000001"),
+        (Decimal("10.10"), "10.10"),
+        (Decimal("0E-10"), "0.0000000000"),
+        (Decimal("1E+3"), "1000"),
+    ],
+)
+def test_no_number_has_an_exponent(number: Any, text: str) -> None:
+    assert encode_json({"n": [number]}).decode() == f'{{"n":[{text}]}}'

@@ -23,7 +23,7 @@ import msgspec
 from airflow_arazzo.engine.gates import Gate
 from airflow_arazzo.engine.limits import CONCURRENCY
 from airflow_arazzo.engine.machine import Done, Machine, Send, Wait
-from airflow_arazzo.engine.messages import Response, TransportError
+from airflow_arazzo.engine.messages import NotSent, Response, TransportError
 from airflow_arazzo.engine.run import Exchange
 
 LONGEST_WAIT = 5.0
@@ -51,7 +51,7 @@ def _nothing() -> None:
 
 
 class Writing:
-    """An exchange that has something to write down when a request is answered, before it returns.
+    """An exchange of one row that has something to write down when a request is answered, before it returns.
 
     :ivar on_answer: to be called as soon as nothing more will be sent, once or more often. The row then goes
         on without its slot.
@@ -71,11 +71,13 @@ class Row:
     :param machine: at the row's position.
     :param exchange: sends the row's requests.
     :param unsent: whether the request that the machine's state has as under way was in fact never sent.
-    :ivar passed: whether its next request may leave as far as its source's gate is concerned.
+    :ivar kept_at: since when its next request waits, in seconds since the epoch.
+    :ivar passed: whether that may leave as far as its source's gate is concerned.
     :ivar has_slot: whether it may have a request under way.
+    :ivar timed: whether the time of the workflow under way is limited.
     """
 
-    __slots__ = ("command", "exchange", "has_slot", "key", "machine", "passed", "unsent")
+    __slots__ = ("command", "exchange", "has_slot", "kept_at", "key", "machine", "passed", "timed", "unsent")
 
     def __init__(self, key: Any, machine: Machine, exchange: Exchange, *, unsent: bool = False) -> None:
         self.key = key
@@ -83,8 +85,10 @@ class Row:
         self.exchange = exchange
         self.unsent = unsent
         self.command: Send | None = None
+        self.kept_at = 0.0
         self.passed = False
         self.has_slot = False
+        self.timed = False
 
     def next(self) -> Send | Wait | Done:
         """What the row does next."""
@@ -94,9 +98,20 @@ class Row:
             command, self.unsent = msgspec.structs.replace(command, again=False), False
         return command
 
-    def keep(self, command: Send) -> None:
+    def keep(self, command: Send, now: float) -> None:
         """A request has to wait before it is sent."""
-        self.command, self.unsent = command, True
+        self.command, self.kept_at = command, now
+        self.unsent = not command.again  # else an earlier sending is still not known of
+
+    def in_time(self, command: Send, now: float) -> Send | None:
+        """A request that may have waited, with the time that is left to it now; None when none is."""
+        left = command.request.left
+        self.timed = left is not None
+        waited, self.kept_at = now - self.kept_at if self.kept_at else 0.0, 0.0
+        if left is None or not waited:
+            return command
+        request = msgspec.structs.replace(command.request, left=left - waited)
+        return msgspec.structs.replace(command, request=request) if left > waited else None
 
 
 class Paused(NamedTuple):
@@ -216,6 +231,10 @@ class Batch:
         """Run a row that has a slot until it ends or has to wait."""
         machine = row.machine
         while True:
+            if not row.has_slot and machine.state.done is None:
+                # Before the machine is asked: the time of what it begins runs from then on.
+                self._next_in_line.append(row)
+                return
             command = row.next()
             if isinstance(command, Done):
                 self._finish(row, command)
@@ -223,16 +242,16 @@ class Batch:
             if isinstance(command, Wait):
                 self._sleep(row, command.seconds, command.reason)
                 return
-            if not row.has_slot:
-                row.keep(command)
-                self._next_in_line.append(row)
-                return
             gate = self._gates.get(command.request.source)
             if gate is not None and not self._passes(row, command, gate):
                 return
             outcome: Response | TransportError
+            timely = row.in_time(command, self._clock())
+            if timely is None:
+                machine.receive(NotSent("its time was over before it could be sent"))
+                continue
             try:
-                outcome = await row.exchange(command)
+                outcome = await row.exchange(timely)
             except TransportError as error:
                 outcome = error
             except Later as later:
@@ -249,7 +268,7 @@ class Batch:
             return True
         now, queue = self._clock(), self._queues[command.request.source]
         if queue or gate.opens() > now:
-            row.keep(command)
+            row.keep(command, now)
             queue.append(row)
             return False
         gate.take(now)
@@ -267,8 +286,8 @@ class Batch:
             self._free += 1
 
     def _answered(self, row: Row) -> None:
-        """A row goes on without its slot."""
-        if row.has_slot:
+        """A row goes on without its slot, unless its time is limited: others must not use that up."""
+        if row.has_slot and not row.timed:
             self._give_back(row)
             self._wake()
 

@@ -302,6 +302,8 @@ class GroupedExchange(LedgeredExchange, Writing):
     async def _close(
         self, allowed: Permission, outcome: Outcome, response: Response | None, note: str, keep: bool
     ) -> None:
-        if allowed.counts(outcome) is not Outcome.UNKNOWN:
-            self.on_answer()  # else the service may be asked what became of it, or it may be sent again
+        # Else the service may be asked what became of it, or it may be sent again.
+        is_certain = response is not None or outcome is Outcome.NOT_SENT
+        if is_certain and allowed.counts(outcome) is not Outcome.UNKNOWN:
+            self.on_answer()
         await self._group.close(Closing(allowed, outcome, response, note, keep))

@@ -20,6 +20,9 @@ CONN_ID = "arazzo_ledger"
 URL = "ARAZZO_LEDGER"
 """Environment variable with an SQLAlchemy URL."""
 
+_VARIABLE = f"AIRFLOW_CONN_{CONN_ID.upper()}"
+"""Environment variable with the Airflow connection."""
+
 FILE = "arazzo_ledger.db"
 """The SQLite file in Airflow's home, where nothing else is named."""
 
@@ -95,25 +98,47 @@ def environment_url(environ: Mapping[str, str]) -> str:
 
     :raises NoLedger: for a connection that cannot be used; the message never repeats it.
     """
-    if stated := stated_url(environ):
-        return stated
-    text = environ.get(f"AIRFLOW_CONN_{CONN_ID.upper()}", "").strip()
-    if not text:
-        return ""
-    return url_from_connection(**(_from_json(text) if text.startswith("{") else _from_uri(text)))
+    return stated_url(environ) or _connection_url(environ)
 
 
 def stated_url(environ: Mapping[str, str]) -> str:
-    """URL of the ledger from ``ARAZZO_LEDGER``; empty without it."""
-    return environ.get(URL, "").strip()
+    """URL of the ledger from ``ARAZZO_LEDGER``; empty without it.
+
+    :raises NoLedger: when ``AIRFLOW_CONN_ARAZZO_LEDGER`` names another one: what is in one of them would be
+        billed again by whoever looks into the other.
+    """
+    stated = environ.get(URL, "").strip()
+    if stated:
+        connection = _connection_url(environ)
+        if connection and _place(connection) != _place(stated):
+            raise NoLedger(f"{URL} and {_VARIABLE} name two ledgers; leave one of them out, for all services")
+    return stated
 
 
 def password_in(url: str) -> str:
     """The password in a URL; empty when there is none, and when it is no URL."""
     try:
-        return sa.make_url(url).password or ""
+        parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         return ""
+    option = parsed.query.get("password", "")
+    return parsed.password or (option if isinstance(option, str) else option[-1])
+
+
+def _connection_url(environ: Mapping[str, str]) -> str:
+    text = environ.get(_VARIABLE, "").strip()
+    if not text:
+        return ""
+    return url_from_connection(**(_from_json(text) if text.startswith("{") else _from_uri(text)))
+
+
+def _place(url: str) -> tuple[object, ...]:
+    """What makes two URLs name the same database, whoever asks; the URL itself when it cannot be read."""
+    try:
+        parsed = sa.make_url(re.sub(r"^postgres(?=[:+])", "postgresql", url))
+        return parsed.get_backend_name(), parsed.host, parsed.port or 5432, parsed.database
+    except (sa.exc.SQLAlchemyError, ValueError):
+        return (url,)
 
 
 def default_path(environ: Mapping[str, str]) -> Path:

@@ -41,6 +41,18 @@ POLL = """
   - {stepId: last, operationId: list}
 """
 
+TIMED = """
+- workflowId: outer
+  inputs: {type: object, properties: {n: {type: integer}}}
+  steps:
+  - {stepId: first, operationId: list}
+  - {stepId: call, workflowId: inner, timeout: 300}
+- workflowId: inner
+  steps:
+  - {stepId: one, operationId: read, parameters: [{name: id, in: path, value: 1}]}
+  - {stepId: two, operationId: start}
+"""
+
 
 def ok(body: bytes = b"{}", status: int = 200, **headers: str) -> Response:
     fields = tuple((name.replace("_", "-"), value) for name, value in headers.items())
@@ -246,6 +258,57 @@ def test_ended_while_answers_are_written_down(compiled: Compile) -> None:
     assert len(rows.done) == rows.begun < 20
     for number in rows.done:
         assert len(rows.paths(number)) == 3
+
+
+def test_the_time_of_a_row_is_not_used_up_by_others(compiled: Compile) -> None:
+    """Whose workflow has a time limit keeps the slot; and it begins with one in hand."""
+
+    async def answer(number: int, command: Send) -> Response:
+        if number >= 2:
+            await asyncio.sleep(0.4)
+        return ok()
+
+    rows = WritingRows(compiled(TIMED, version="1.1.0"), answer, 4)
+    assert rows.run(concurrency=2) is None
+    assert {number for number, done in rows.done.items() if done.status == "succeeded"} >= {0, 1}
+    for number in (0, 1):
+        assert rows.paths(number) == ["GET /items", "GET /items/1", "POST /jobs"]
+
+
+def test_what_waits_at_a_gate_is_not_sent_after_its_time(compiled: Compile) -> None:
+    rows = Rows(compiled(TIMED, version="1.1.0"), at_once, 2)
+    lefts: list[float | None] = []
+
+    async def answer(number: int, command: Send) -> Response:
+        lefts.append(command.request.left)
+        return ok()
+
+    rows.answer = answer
+    assert rows.run(concurrency=2, gates={"api": Gate(4)}) is None
+    assert {done.failure.code for done in rows.done.values() if done.failure} == {"timeout"}
+    assert len(rows.done) == 2
+    assert not any(what == "POST /jobs" for _, what in rows.sent)
+    # What waited for a while has that much less.
+    assert all(left is None or left < 0.3 for left in lefts)
+
+
+def test_what_may_have_been_sent_before_stays_so_at_a_gate(compiled: Compile) -> None:
+    """A request that was under way when the run was interrupted, and now has to wait besides."""
+    plan = compiled(ONE)
+    state = begin(plan, {"n": 1}, now=time.time())
+    Machine(plan, state, clock=time.time).next()
+    assert state.in_flight
+    seen: list[bool] = []
+
+    async def exchange(command: Send) -> Response:
+        seen.append(command.again)
+        return ok()
+
+    gate = Gate()
+    gate.closed_until = time.time() + 0.1
+    row = Row(1, Machine(plan, state, clock=time.time), exchange)
+    assert asyncio.run(Batch(iter([row]), lambda *_: None, gates={"api": gate}).run()) is None
+    assert seen == [True]
 
 
 def test_rows_that_fail_disturb_no_other(compiled: Compile) -> None:

@@ -291,6 +291,10 @@ def test_the_environment_says_where(desk: Desk, tmp_path: Path, monkeypatch: pyt
     )
     assert "unknown" in desk("list", url=False)[1]
     monkeypatch.setenv("ARAZZO_LEDGER", "sqlite:////none/such.db")
+    status, _, err = desk("list", url=False)
+    assert status == 1
+    assert "name two ledgers" in err
+    monkeypatch.delenv("AIRFLOW_CONN_ARAZZO_LEDGER")
     assert desk("list", url=False)[0] == 2
 
 

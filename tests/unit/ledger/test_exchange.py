@@ -85,6 +85,8 @@ def test_what_each_result_is_written_as(bench: Any, scripted: Any, result: Any, 
         (NotSent("refused connection"), True),
         (respond(500), False),
         (OutcomeUnknown("reset"), False),
+        (OutcomeUnknown("truncated", status=200), False),
+        (OutcomeUnknown("truncated", status=400), False),
     ],
 )
 def test_who_may_have_to_ask_or_send_again_keeps_the_slot(

@@ -14,6 +14,7 @@ from airflow_arazzo.ledger.location import (
     default_url,
     environment_url,
     file_url,
+    password_in,
     store_at,
     url_from_connection,
 )
@@ -77,7 +78,11 @@ def test_a_connection_that_cannot_be_used(fields: dict[str, Any], said: str) -> 
     [
         ({}, ""),
         ({VARIABLE: " "}, ""),
-        ({"ARAZZO_LEDGER": "sqlite:////a.db", VARIABLE: "sqlite:////b.db"}, "sqlite:////a.db"),
+        ({"ARAZZO_LEDGER": "sqlite:////a.db", VARIABLE: "sqlite:////a.db"}, "sqlite:////a.db"),
+        (
+            {"ARAZZO_LEDGER": "postgres://other:x@h:5432/d", VARIABLE: "postgres://m:p@h/d"},
+            "postgres://other:x@h:5432/d",
+        ),
         ({VARIABLE: "sqlite:////B/b.db"}, "sqlite:////B/b.db"),
         ({VARIABLE: "sqlite://%2FTmp%2FB.db"}, "sqlite:////Tmp/B.db"),
         ({VARIABLE: "postgres://m:p%40@h:5/d?sslmode=require"}, "postgresql://m:p%40@h:5/d?sslmode=require"),
@@ -111,6 +116,39 @@ def test_an_environment_that_cannot_be_used(text: str) -> None:
         environment_url({VARIABLE: text})
     assert "secret" not in str(raised.value).replace("its type is 'secret'", "")
     assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "connection"),
+    [
+        ("sqlite:////a.db", "sqlite:////b.db"),
+        ("postgresql://h/d", "postgres://m:secret@h/other"),
+        ("postgresql://h/d", "postgres://m:secret@h:5433/d"),
+        ("postgresql://h/d", "sqlite:////d"),
+        ("secret", "sqlite:////d"),
+    ],
+)
+def test_two_ledgers_are_none(stated: str, connection: str) -> None:
+    with pytest.raises(NoLedger, match="two ledgers") as raised:
+        environment_url({"ARAZZO_LEDGER": stated, VARIABLE: connection})
+    assert "secret" not in str(raised.value)
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://m:p%40@h/d", "p@"),
+        ("postgresql://h/d?password=p", "p"),
+        ("postgresql://h/d?password=p&password=q", "q"),
+        ("postgresql://h/d", ""),
+        ("sqlite:////l.db", ""),
+        ("m:secret", ""),
+        ("postgresql://m:secret@h:port/d", ""),
+    ],
+)
+def test_the_password_in_a_url(url: str, password: str) -> None:
+    assert password_in(url) == password
 
 
 ONE_MACHINE = [

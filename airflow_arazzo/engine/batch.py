@@ -105,11 +105,11 @@ class Row:
 
     def in_time(self, command: Send, now: float) -> Send | None:
         """A request that may have waited, with the time that is left to it now; None when none is."""
-        left = command.request.left
-        self.timed = left is not None
-        waited, self.kept_at = now - self.kept_at if self.kept_at else 0.0, 0.0
-        if left is None or not waited:
+        left, kept_at = command.request.left, self.kept_at
+        self.timed, self.kept_at = left is not None, 0.0
+        if left is None or not kept_at:
             return command
+        waited = now - kept_at
         request = msgspec.structs.replace(command.request, left=left - waited)
         return msgspec.structs.replace(command, request=request) if left > waited else None
 

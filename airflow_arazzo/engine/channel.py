@@ -37,16 +37,16 @@ class Progress:
     :ivar status: of the response whose head has arrived.
     """
 
-    def __init__(self, what: str = "", secrets: Iterable[str] = ()) -> None:
-        self.begin(what, secrets)
+    def __init__(self, wire: Wire | None = None, secrets: Iterable[str] = ()) -> None:
+        self.begin(wire, secrets)
 
-    def begin(self, what: str, secrets: Iterable[str] = ()) -> None:
+    def begin(self, wire: Wire | None, secrets: Iterable[str] = ()) -> None:
         """Start over, before the first request or after one that was refused.
 
-        :param what: method and URL.
+        :param wire: what is asked.
         :param secrets: that are not to be shown of it.
         """
-        self._what, self._secrets = what, secrets
+        self._wire, self._secrets = wire, secrets
         self.await_first("connection")
 
     def await_first(self, stage: str) -> None:
@@ -57,9 +57,10 @@ class Progress:
 
     def failure(self, problem: str) -> NotSent | OutcomeUnknown:
         """The exception that a problem amounts to at this point."""
-        message = redact(f"{self._what}: {problem}", self._secrets)
+        what = self._wire.describe() if self._wire is not None else ""
+        message = redact(f"{what}: {problem}", self._secrets)
         error = OutcomeUnknown(message, status=self.status) if self.left else NotSent(message)
-        error.url = redact(self._what.partition(" ")[2], self._secrets)
+        error.url = redact(what.partition(" ")[2], self._secrets)
         return error
 
 
@@ -94,7 +95,7 @@ class Channel:
         :raises NotSent: when the request certainly had no effect.
         :raises OutcomeUnknown: when it may have had one.
         """
-        progress.begin(wire.describe(), secrets)
+        progress.begin(wire, secrets)
         started = self._clock()
         try:
             status, headers, body = await self._exchange(wire, connection, progress)

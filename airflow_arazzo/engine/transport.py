@@ -110,7 +110,7 @@ class Transport:
         credentials = self._credentials(request, source, connection)
         wire = prepare(request, source, connection, credentials)
         call = _Call(request, source, connection, credentials, prepared=wire)
-        progress = Progress(wire.describe(), self.secrets())
+        progress = Progress(wire, self.secrets())
         try:
             with self._deadlines.after(seconds):
                 return await self._followed(call, progress)

@@ -218,6 +218,14 @@ class Database:
             self._metadata.create_all(connection)
 
 
+def parsed_url(url: str) -> sa.URL:
+    """A URL; ``postgres``, as Airflow writes it, is ``postgresql``.
+
+    :raises SQLAlchemyError: when it is none; so does ``ValueError``. Either message may hold parts of it.
+    """
+    return sa.make_url(re.sub(r"^postgres(?=[:+])", "postgresql", url))
+
+
 def _checked(url: str) -> sa.URL:
     """The URL, with a driver that is there.
 
@@ -225,7 +233,7 @@ def _checked(url: str) -> sa.URL:
     """
     problem = "it is no SQLAlchemy URL"
     try:
-        parsed = sa.make_url(re.sub(r"^postgres(?=[:+])", "postgresql", url))
+        parsed = parsed_url(url)
         backend, _, driver = parsed.drivername.partition("+")
         if backend == "sqlite" and driver in ("", "pysqlite"):
             return parsed

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import sqlalchemy as sa
 
+from airflow_arazzo.ledger.database import parsed_url
 from airflow_arazzo.ledger.model import LedgerUnavailable
 from airflow_arazzo.ledger.store import Store
 
@@ -118,8 +119,8 @@ def stated_url(environ: Mapping[str, str]) -> str:
 def password_in(url: str) -> str:
     """The password in a URL; empty when there is none, and when it is no URL."""
     try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
+        parsed = parsed_url(url)
+    except (sa.exc.SQLAlchemyError, ValueError):
         return ""
     option = parsed.query.get("password", "")
     return parsed.password or (option if isinstance(option, str) else option[-1])
@@ -135,7 +136,7 @@ def _connection_url(environ: Mapping[str, str]) -> str:
 def _place(url: str) -> tuple[object, ...]:
     """What makes two URLs name the same database, whoever asks; the URL itself when it cannot be read."""
     try:
-        parsed = sa.make_url(re.sub(r"^postgres(?=[:+])", "postgresql", url))
+        parsed = parsed_url(url)
         return parsed.get_backend_name(), parsed.host, parsed.port or 5432, parsed.database
     except (sa.exc.SQLAlchemyError, ValueError):
         return (url,)

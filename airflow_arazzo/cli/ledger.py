@@ -25,7 +25,8 @@ from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 from airflow_arazzo.ledger.location import URL, environment_url, file_url
 from airflow_arazzo.ledger.model import Entry, LedgerUnavailable, Outcome, as_row
 from airflow_arazzo.ledger.retention import prune, retention_days
-from airflow_arazzo.ledger.store import Store, encode_response
+from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.tables import encode_response
 
 
 def list_effects(arguments: argparse.Namespace) -> int:

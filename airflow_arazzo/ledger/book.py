@@ -23,7 +23,8 @@ from airflow_arazzo.ledger.model import (
     Permission,
     Replay,
 )
-from airflow_arazzo.ledger.store import Change, FirstIntent, Seen, Store, encode_response
+from airflow_arazzo.ledger.store import Seen, Store
+from airflow_arazzo.ledger.tables import Change, FirstIntent, encode_response
 
 GRACE = 10.0
 """Seconds beyond a request's own time limit before an intent without outcome counts as unknown. Half of them

@@ -3,74 +3,28 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.ledger import postgresql, sqlite
 from airflow_arazzo.ledger.database import Database, Turn
 from airflow_arazzo.ledger.model import Description, Entry, Outcome
-
-MAX_RESPONSE = 256 * 1024
-"""Bytes of a response body that are kept; of a longer one nothing is."""
-
-_metadata = sa.MetaData()
-
-EFFECTS = sa.Table(
-    "arazzo_effect",
-    _metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("owner", sa.String(32), nullable=False),
-    sa.Column("outcome", sa.String(16), nullable=False, index=True),
-    sa.Column("fingerprint", sa.String(64), nullable=False),
-    sa.Column("protection", sa.String(250), nullable=False),
-    sa.Column("request", sa.Text, nullable=False),
-    sa.Column("source", sa.String(250), nullable=False),
-    sa.Column("run", sa.String(500), nullable=False),
-    sa.Column("step", sa.String(500), nullable=False),
-    sa.Column("attempt", sa.String(250), nullable=False),
-    sa.Column("first_sent", sa.Double, nullable=False),
-    sa.Column("changed", sa.Double, nullable=False, index=True),
-    sa.Column("patience", sa.Double, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("status", sa.Integer),
-    sa.Column("response", sa.LargeBinary),
-    sa.Column("note", sa.Text, nullable=False),
+from airflow_arazzo.ledger.tables import (
+    AUDIT,
+    EFFECTS,
+    METADATA,
+    Change,
+    FirstIntent,
+    as_values,
+    changed_values,
+    entry_of,
+    fitting,
 )
-
-AUDIT = sa.Table(
-    "arazzo_effect_audit",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("key", sa.String(64), nullable=False, index=True),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("who", sa.String(250), nullable=False),
-    sa.Column("action", sa.String(64), nullable=False),
-    sa.Column("before", sa.String(64), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-)
-
-
-def _longest(table: sa.Table, *names: str) -> tuple[tuple[str, int], ...]:
-    kinds = [(name, table.c[name].type) for name in names]
-    lengths = [(name, kind.length if isinstance(kind, sa.String) else None) for name, kind in kinds]
-    return tuple([(name, sys.maxsize if length is None else length) for name, length in lengths])
-
-
-_TEXTS = {
-    EFFECTS.name: _longest(EFFECTS, "protection", "request", "source", "run", "step", "attempt", "note"),
-    AUDIT.name: _longest(AUDIT, "who", "action", "before", "reason"),
-}
-"""Columns whose texts come from elsewhere, and how many characters they hold."""
 
 _FORGOTTEN = "forget-responses"
 """Action of the audit records, without a key, that say when old responses were dropped."""
@@ -80,7 +34,6 @@ _INSERT = insert(EFFECTS).on_conflict_do_nothing()
 _UPDATE = sa.update(EFFECTS).where(
     EFFECTS.c.key == sa.bindparam("_key"), EFFECTS.c.version == sa.bindparam("_version")
 )
-_RESPONSE = msgspec.msgpack.Decoder(Response)
 
 
 class Seen(NamedTuple):
@@ -88,24 +41,6 @@ class Seen(NamedTuple):
 
     entry: Entry | None
     now: float
-
-
-class FirstIntent(NamedTuple):
-    """What :meth:`Store.insert` takes."""
-
-    key: str
-    description: Description
-    patience: float
-    owner: str
-
-
-class Change(NamedTuple):
-    """What :meth:`Store.replace` takes."""
-
-    key: str
-    version: int
-    values: dict[str, Any]
-    first_sent: bool = False
 
 
 class Written(NamedTuple):
@@ -131,7 +66,7 @@ class Store:
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
-        self._database = Database(url, _metadata, clock)
+        self._database = Database(url, METADATA, clock)
 
     @property
     def place(self) -> str:
@@ -177,13 +112,13 @@ class Store:
         """
         if self._database.is_local:
             with self._database.driver_transaction(wait) as turn:
-                new, changed = _as_values(intents, changes, turn.now)
+                new, changed = as_values(intents, changes, turn.now)
                 first = sqlite.insert_all(turn.cursor, EFFECTS, new)
                 done = sqlite.replace_all(turn.cursor, EFFECTS, changed)
                 return Written(first, done, turn.ticks)
         with self._database.transaction() as open_turn:
             connection = open_turn.connection
-            new, changed = _as_values(intents, changes, open_turn.now)
+            new, changed = as_values(intents, changes, open_turn.now)
             if connection.dialect.name == "postgresql":
                 first = postgresql.insert_all(connection, EFFECTS, new)
                 done = postgresql.replace_all(connection, EFFECTS, changed)
@@ -196,7 +131,7 @@ class Store:
         """The entry of a key, and the time."""
         with self._database.transaction(write=False) as turn:
             row = turn.connection.execute(sa.select(EFFECTS).where(EFFECTS.c.key == key)).mappings().first()
-            return Seen(_entry(row) if row else None, turn.now)
+            return Seen(entry_of(row) if row else None, turn.now)
 
     def get(self, key: str) -> Entry | None:
         """The entry of a key."""
@@ -223,7 +158,7 @@ class Store:
         """
         with self._database.transaction() as turn:
             change = Change(entry.key, entry.version, {"owner": "", **values})
-            if not _replaced(turn.connection, _changed_values(change, turn.now)):
+            if not _replaced(turn.connection, changed_values(change, turn.now)):
                 return False
             _record(turn.connection, turn.now, entry, who, action, reason)
         return True
@@ -252,14 +187,14 @@ class Store:
                 query = query.where(EFFECTS.c.outcome == outcome, sa.not_(lost))
             if run:
                 query = query.where(EFFECTS.c.run.contains(run, autoescape=True))
-            return [_entry(row) for row in turn.connection.execute(query).mappings()]
+            return [entry_of(row) for row in turn.connection.execute(query).mappings()]
 
     def find(self, prefix: str) -> list[Entry]:
         """Entries whose key begins with a text; ten at most."""
         query = sa.select(EFFECTS).where(EFFECTS.c.key.startswith(prefix, autoescape=True))
         with self._database.transaction(write=False) as turn:
             rows = turn.connection.execute(query.order_by(EFFECTS.c.key).limit(10))
-            return [_entry(row) for row in rows.mappings()]
+            return [entry_of(row) for row in rows.mappings()]
 
     def audit(self, key: str) -> list[dict[str, Any]]:
         """Decisions about an effect and remarks on it, the oldest first."""
@@ -290,7 +225,7 @@ class Store:
             if dropped < limit:
                 record = {"key": "", "at": turn.now, "who": who, "action": _FORGOTTEN, "before": ""}
                 values = {**record, "reason": f"responses older than {age:.0f} s"}
-                turn.connection.execute(sa.insert(AUDIT).values(**_fitting(AUDIT, values)))
+                turn.connection.execute(sa.insert(AUDIT).values(**fitting(AUDIT, values)))
             return dropped
 
     def seconds_since_forgetting(self) -> float:
@@ -305,48 +240,6 @@ def _replaced(connection: sa.Connection, row: Mapping[str, Any]) -> bool:
     return connection.execute(_UPDATE, row).rowcount == 1
 
 
-def _as_values(
-    intents: Sequence[FirstIntent], changes: Sequence[Change], now: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Values by column, those of changes with the ``_key`` and ``_version`` of their rows."""
-    return [_first_values(each, now) for each in intents], [_changed_values(each, now) for each in changes]
-
-
-def _changed_values(change: Change, now: float) -> dict[str, Any]:
-    values = {"version": change.version + 1, "changed": now, **change.values}
-    if change.first_sent:
-        values["first_sent"] = now
-    values |= {"_key": change.key, "_version": change.version}
-    return _fitting(EFFECTS, values)
-
-
-def _first_values(intent: FirstIntent, now: float) -> dict[str, Any]:
-    """The entry of an effect that is about to be sent for the first time."""
-    asked = intent.description
-    values = {
-        "key": intent.key,
-        "generation": 0,
-        "version": 1,
-        "owner": intent.owner,
-        "outcome": Outcome.INTENT,
-        "fingerprint": asked.fingerprint,
-        "protection": asked.protection,
-        "request": asked.request,
-        "source": asked.source,
-        "run": asked.run,
-        "step": asked.step,
-        "attempt": asked.attempt,
-        "first_sent": now,
-        "changed": now,
-        "patience": intent.patience,
-        "attempts": 1,
-        "status": None,
-        "response": None,
-        "note": "",
-    }
-    return _fitting(EFFECTS, values)
-
-
 def _record(connection: sa.Connection, now: float, entry: Entry, who: str, action: str, reason: str) -> None:
     record = {
         "key": entry.key,
@@ -356,47 +249,4 @@ def _record(connection: sa.Connection, now: float, entry: Entry, who: str, actio
         "before": f"{entry.outcome}, generation {entry.generation}",
         "reason": reason,
     }
-    connection.execute(sa.insert(AUDIT).values(**_fitting(AUDIT, record)))
-
-
-def _fitting(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
-    """Values as the columns can hold them; changed in place.
-
-    PostgreSQL refuses texts that are too long, null characters and unpaired surrogates; a step must not be
-    stuck for ever because its run has a long name.
-    """
-    for name, length in _TEXTS[table.name]:
-        text = values.get(name)
-        if text is None:
-            continue
-        if not text.isascii() or "\0" in text:
-            text = values[name] = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-        if len(text) > length:
-            values[name] = text[:length]
-    if "outcome" in values:
-        values["outcome"] = str(values["outcome"])  # a driver may write an enumeration by its name
-    return values
-
-
-def encode_response(response: Response) -> bytes | None:
-    """A response as it is kept; None for one that is too large."""
-    return msgspec.msgpack.encode(response) if len(response.body) <= MAX_RESPONSE else None
-
-
-def _decode_response(stored: bytes | None) -> Response | None:
-    """A kept response; one that another version of this program cannot read counts as not kept."""
-    try:
-        return _RESPONSE.decode(stored) if stored else None
-    except msgspec.DecodeError:
-        return None
-
-
-def _entry(row: Any) -> Entry:
-    described = {name: row[name] for name in Description.__struct_fields__}
-    rest = [n for n in Entry.__struct_fields__ if n not in ("outcome", "description", "response")]
-    return Entry(
-        outcome=Outcome(row["outcome"]),
-        description=Description(**described),
-        response=_decode_response(row["response"]),
-        **{name: row[name] for name in rest},
-    )
+    connection.execute(sa.insert(AUDIT).values(**fitting(AUDIT, record)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from airflow_arazzo.ledger.book import GRACE
 from airflow_arazzo.ledger.probe import SOONEST
 from airflow_arazzo.ledger.retention import DAYS, RETENTION_DAYS
-from airflow_arazzo.ledger.store import MAX_RESPONSE
+from airflow_arazzo.ledger.tables import MAX_RESPONSE
 from airflow_arazzo.plan.model import DEFAULT_WAIT
 from tests.integration.safety import KINDS, LATER, OTHER, PERSON, RESPONSE, TABLE, Cell, Kind
 from tests.pages import DOCS, table, write

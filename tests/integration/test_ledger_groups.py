@@ -10,7 +10,8 @@ import pytest
 
 from airflow_arazzo.ledger import postgresql
 from airflow_arazzo.ledger.model import Description, Outcome
-from airflow_arazzo.ledger.store import Change, FirstIntent, Store
+from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.tables import Change, FirstIntent
 
 EFFECT = {"outcome": Outcome.EFFECT, "note": "status 200", "status": 200, "response": b"{}"}
 UNKNOWN = {"outcome": Outcome.UNKNOWN, "note": "connection lost"}

@@ -24,7 +24,8 @@ from airflow_arazzo.ledger.exchange import LedgeredExchange
 from airflow_arazzo.ledger.keys import Identity
 from airflow_arazzo.ledger.model import EffectUnderWay, LedgerUnavailable, Outcome
 from airflow_arazzo.ledger.probe import next_look
-from airflow_arazzo.ledger.store import Store, encode_response
+from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.tables import encode_response
 from airflow_arazzo.plan.codec import decode_plan, encode_plan
 from airflow_arazzo.plan.compiler import compile_workflow
 from airflow_arazzo.plan.model import DEFAULT_WAIT, Plan

@@ -23,7 +23,7 @@ from airflow_arazzo.ledger.model import (
     Permission,
     Replay,
 )
-from airflow_arazzo.ledger.store import MAX_RESPONSE
+from airflow_arazzo.ledger.tables import MAX_RESPONSE
 
 Described = Callable[..., Description]
 TIMEOUT, LIFETIME = 30.0, 3600.0

@@ -21,7 +21,8 @@ from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.ledger.book import Book
 from airflow_arazzo.ledger.model import AmbiguousEffect, Description, Outcome, Permission, Replay
 from airflow_arazzo.ledger.retention import DAYS, RETENTION_DAYS
-from airflow_arazzo.ledger.store import MAX_RESPONSE, Store
+from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.tables import MAX_RESPONSE
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 OK = Response(200, (), b'{"orderId":"o-1"}')

@@ -16,7 +16,8 @@ import pytest
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.ledger.database import Database
 from airflow_arazzo.ledger.model import Description, LedgerUnavailable, Outcome
-from airflow_arazzo.ledger.store import EFFECTS, MAX_RESPONSE, Store, encode_response
+from airflow_arazzo.ledger.store import Store
+from airflow_arazzo.ledger.tables import EFFECTS, MAX_RESPONSE, encode_response
 
 Described = Callable[..., Description]
 

@@ -52,7 +52,8 @@ class ArazzoHook(BaseHook):
             extra=found.extra_dejson,
         )
         for secret in checked.secret_values():
-            mask_secret(secret)
+            if secret != found.password:  # which is masked already, and each time is a message
+                mask_secret(secret)
         return checked
 
     def test_connection(self) -> tuple[bool, str]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.engine.outcomes import NOT_FOLLOWED, UNKNOWN_STATUSES
 from airflow_arazzo.ledger.database import boot_clock
+from airflow_arazzo.ledger.keys import BY_METHOD
 from airflow_arazzo.ledger.model import (
     AmbiguousEffect,
     Description,
@@ -153,7 +154,9 @@ class Book:
     def _permission(
         self, key: str, generation: int, version: int, asked: Asked, ticks: float, *, doubt: bool
     ) -> Permission:
-        return Permission(key, generation, version, asked.owner, doubt, ticks + self._grace / 2)
+        keyed = asked.lifetime is not None and asked.description.protection not in ("", BY_METHOD)
+        until = ticks + self._grace / 2
+        return Permission(key, generation, version, asked.owner, doubt, until, keyed)
 
     def _take(self, entry: Entry, generation: int, asked: Asked) -> float | None:
         """Write the intent of another attempt; None when somebody else was quicker."""
@@ -193,14 +196,14 @@ class Book:
         :param keep: whether to keep it.
         :raises LedgerUnavailable: when the ledger cannot be used; it may be called again.
         """
-        values = _closing(permission, outcome, response, note, keep)
-        effect, version = values["outcome"] is Outcome.EFFECT, permission.version
-        while self.store.replace(permission.key, version, **values) is None:
+        change = _change(Closing(permission, outcome, response, note, keep))
+        while not self.store.write((), [change]).changed:
+            effect = change.values["outcome"] is Outcome.EFFECT
             entry = self.store.get(permission.key)
             if entry is None or not effect or not self._is_news(entry, permission):
                 return
-            values["note"] = "a late response of an earlier attempt"
-            version = entry.version
+            values = {**change.values, "note": "a late response of an earlier attempt"}
+            change = change._replace(version=entry.version, values=values)
 
     def write(
         self, several: Mapping[str, Asked], closings: Sequence[Closing], *, wait: float | None = None
@@ -215,7 +218,7 @@ class Book:
             is to be done with the other outcomes.
         """
         intents = [FirstIntent(key, a.description, a.patience, a.owner) for key, a in several.items()]
-        changes = [Change(each.permission.key, each.permission.version, _closing(*each)) for each in closings]
+        changes = [_change(each) for each in closings]
         first, changed, ticks = self.store.write(intents, changes, wait=wait)
         return {key: self._permission(key, 0, 1, several[key], ticks, doubt=False) for key in first}, changed
 
@@ -273,10 +276,14 @@ class Book:
         return False
 
 
-def _closing(
-    permission: Permission, outcome: Outcome, response: Response | None, note: str, keep: bool
-) -> dict[str, Any]:
-    """What is written of an outcome."""
+def _change(closing: Closing) -> Change:
+    """What is written of an outcome.
+
+    Where a key goes with the request, that need not be on the disk at once: should the power fail before it
+    is, the intent is there, its outcome unknown, and who asks again sends the same key again. What became
+    of a request without a key nobody but a person could say.
+    """
+    permission, outcome, response, note, keep = closing
     counts = permission.counts(outcome)
     if counts is not outcome:
         note = f"{note}; an earlier attempt with the same key may have had its effect".lstrip("; ")
@@ -286,7 +293,7 @@ def _closing(
         if counts is Outcome.EFFECT and keep:
             values["response"] = encode_response(response)
             values["note"] += "" if values["response"] else "; the response is too large"
-    return values
+    return Change(permission.key, permission.version, values, forced=not permission.keyed)
 
 
 def _decide(entry: Entry, now: float, asked: Asked) -> Replay | int:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,12 +150,14 @@ class Database:
         raise self._unavailable(reason) from None
 
     @contextmanager
-    def driver_transaction(self, wait: float | None = None) -> Iterator[DriverTurn]:
+    def driver_transaction(self, wait: float | None = None, *, forced: bool = True) -> Iterator[DriverTurn]:
         """A transaction of SQLite that changes something, without SQLAlchemy in between.
 
         What SQLAlchemy does for a statement takes several times what SQLite takes to carry it out.
 
         :param wait: seconds to wait for other writers; :data:`BUSY` when None.
+        :param forced: whether it is on the disk once it is committed; else it is as soon as a later one is,
+            or the operating system has written it. Whatever happens to processes, it stands either way.
         :raises LedgerUnavailable: as :meth:`transaction`.
         """
         try:
@@ -162,12 +165,16 @@ class Database:
                 cursor = connection.cursor()
                 if wait is not None:
                     cursor.execute(f"PRAGMA busy_timeout={wait * 1000:.0f}")
+                if not forced:
+                    cursor.execute("PRAGMA synchronous=NORMAL")
                 try:
                     cursor.execute("BEGIN IMMEDIATE")
                     yield DriverTurn(cursor, self._clock() if self._clock else time.time(), boot_clock())
                     cursor.execute("COMMIT")
                 finally:
                     connection.rollback()  # unless it is committed
+                    if not forced:
+                        cursor.execute("PRAGMA synchronous=FULL")
                     if wait is not None:
                         cursor.execute(f"PRAGMA busy_timeout={BUSY * 1000:.0f}")
                 return
@@ -218,6 +225,7 @@ class Database:
             self._metadata.create_all(connection)
 
 
+@lru_cache(maxsize=8)
 def parsed_url(url: str) -> sa.URL:
     """A URL; ``postgres``, as Airflow writes it, is ``postgresql``.
 

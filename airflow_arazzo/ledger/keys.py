@@ -15,6 +15,9 @@ from airflow_arazzo.expression.jsonvalue import decode_json, encode_json
 from airflow_arazzo.plan.media_type import is_json
 from airflow_arazzo.plan.model import IDEMPOTENT_METHODS, Idempotency
 
+BY_METHOD = "method"
+"""The :func:`protection` of requests that HTTP itself allows to repeat (RFC 9110, section 9.2.2)."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -91,7 +94,7 @@ _sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 def protection(request: Request, idempotency: Idempotency | None) -> str:
     """What keeps a second sending of this request from having a second effect; empty for nothing."""
     if request.method in IDEMPOTENT_METHODS:
-        return "method"
+        return BY_METHOD
     if idempotency is None:
         return ""
     own = _own_header(request, idempotency)

@@ -111,7 +111,10 @@ class Store:
         :param wait: seconds to wait for other writers of an SQLite file; None for the usual time.
         """
         if self._database.is_local:
-            with self._database.driver_transaction(wait) as turn:
+            forced = bool(intents) or any(change.forced for change in changes)
+            with self._database.driver_transaction(wait, forced=forced) as turn:
+                if len(intents) + len(changes) >= sqlite.MANY:
+                    turn.cursor.execute(sqlite.EXPECT_MANY)
                 new, changed = as_values(intents, changes, turn.now)
                 first = sqlite.insert_all(turn.cursor, EFFECTS, new)
                 done = sqlite.replace_all(turn.cursor, EFFECTS, changed)

@@ -79,12 +79,16 @@ class FirstIntent(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What :meth:`Store.replace` takes."""
+    """What :meth:`Store.replace` takes.
+
+    :param forced: whether it must be on the disk once it is committed, and not only soon after.
+    """
 
     key: str
     version: int
     values: dict[str, Any]
     first_sent: bool = False
+    forced: bool = True
 
 
 def as_values(

@@ -55,7 +55,7 @@ def open_book() -> Book:
     :raises LedgerUnavailable: when it cannot be used, also for a SQLite file under executors whose tasks
         may run on several machines.
     """
-    store = _store(ledger_url(), conf.get("core", "executor"))
+    store = _store(ledger_url(), executor())
     if random.random() < HOUSE_KEEPERS:  # noqa: S311 - no secret
         keep_house(store, os.environ)
     return Book(store)
@@ -79,7 +79,7 @@ def ledger_url(get_connection: Callable[[str], Any] = BaseHook.get_connection) -
     try:
         found = get_connection(CONN_ID)
     except AirflowNotFoundException:
-        return environment_url(os.environ) or default_url(os.environ, conf.get("core", "executor"))
+        return environment_url(os.environ) or default_url(os.environ, executor())
     url = url_from_connection(
         conn_type=found.conn_type or "",
         host=found.host,
@@ -92,6 +92,12 @@ def ledger_url(get_connection: Callable[[str], Any] = BaseHook.get_connection) -
     if found.password:
         mask_secret(found.password)
     return url
+
+
+@cache
+def executor() -> str:
+    """Airflow's executors, as its settings name them; they are those of a process."""
+    return str(conf.get("core", "executor"))
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
@@ -53,9 +54,15 @@ class Metrics:
         return {**self._tags, **{name: clean(value, log_warning=False) for name, value in tags.items()}}
 
 
+@cache
+def metrics_are_on() -> bool:
+    """Whether Airflow sends metrics. Its settings are those of a process, and reading one takes a while."""
+    return any(conf.getboolean("metrics", option, fallback=False) for option in _BACKENDS)
+
+
 def metrics_in_use(context: Any) -> Metrics | None:
     """Metrics of a task; None when Airflow sends none."""
-    if not any(conf.getboolean("metrics", option, fallback=False) for option in _BACKENDS):
+    if not metrics_are_on():
         return None
     ti = context["ti"]
     tags = getattr(ti, "stats_tags", None) or {"dag_id": ti.dag_id, "task_id": ti.task_id}

@@ -49,6 +49,16 @@ def database() -> None:
     initdb()
 
 
+@pytest.fixture(autouse=True)
+def own_settings() -> Iterator[None]:
+    """Tasks read Airflow's settings once in a process; here every test is one."""
+    from airflow_arazzo.operators import effects, observation
+
+    yield
+    effects.executor.cache_clear()
+    observation.metrics_are_on.cache_clear()
+
+
 @pytest.fixture
 def api() -> Iterator[Any]:
     """A scripted API."""

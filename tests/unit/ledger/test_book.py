@@ -322,7 +322,7 @@ def test_a_ledger_that_cannot_be_used_lets_nothing_through(book: Book, described
 
 def test_an_outcome_whose_confirmation_is_lost_is_no_second_effect(book: Book, described: Described) -> None:
     permission = allowed(book, described())
-    Flaky(book, "replace", "after")
+    Flaky(book, "write", "after")
     with pytest.raises(LedgerUnavailable):
         book.close(permission, Outcome.EFFECT, OK)
     book.close(permission, Outcome.EFFECT, OK)

@@ -47,8 +47,8 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def counting(real: Any) -> Any:
         @contextmanager
-        def counted(self: Database, *given: Any, write: bool = True) -> Iterator[Any]:
-            with real(self, *given) if write else real(self, write=False) as turn:
+        def counted(self: Database, *given: Any, write: bool = True, **how: Any) -> Iterator[Any]:
+            with real(self, *given, **how) if write else real(self, write=False) as turn:
                 yield turn
                 if write:
                     seen["count"] += 1

@@ -1,0 +1,125 @@
+"""What of the ledger is on the disk when the power fails: every intent, and what nobody could find out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_arazzo.engine.messages import Response
+from airflow_arazzo.ledger.book import Book, Closing
+from airflow_arazzo.ledger.group import GroupBook
+from airflow_arazzo.ledger.model import Description, Outcome, Permission
+from airflow_arazzo.ledger.sqlite import Connections
+from airflow_arazzo.ledger.store import Store
+
+Described = Callable[..., Description]
+KEYED = "header idempotency-key"
+OK = Response(200, (), b'{"id":1}')
+
+
+class Disk:
+    """A ledger in a file, and for every commit whether SQLite waited for the disk."""
+
+    def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = file
+        self.forced: list[bool] = []
+        self.ahead = 0.0
+        self._level = ""
+        real = Connections._connected
+
+        def connected(connections: Connections) -> sqlite3.Connection:
+            connection = real(connections)
+            self._level = "FULL" if connection.execute("PRAGMA synchronous").fetchone() == (2,) else "?"
+            connection.set_trace_callback(self._said)
+            return connection
+
+        monkeypatch.setattr(Connections, "_connected", connected)
+        self.book = self.opened(file)
+
+    def opened(self, file: Path) -> Book:
+        return Book(Store(f"sqlite:///{file}", clock=lambda: time.time() + self.ahead))
+
+    def _said(self, statement: str) -> None:
+        if statement.startswith("PRAGMA synchronous="):
+            self._level = statement.partition("=")[2]
+        if statement == "COMMIT":
+            self.forced.append(self._level == "FULL")
+
+    def ask(self, described: Description, lifetime: float | None, key: str = "k") -> Permission:
+        allowed = self.book.open(key, described, timeout=1.0, lifetime=lifetime)
+        assert isinstance(allowed, Permission)
+        return allowed
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(tmp_path / "ledger.db", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("protection", "lifetime", "waits"),
+    [("", None, True), ("method", math.inf, True), (KEYED, 3600.0, False), (KEYED, None, True)],
+)
+@pytest.mark.parametrize("outcome", [Outcome.EFFECT, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN])
+def test_an_outcome_waits_for_the_disk_unless_its_request_can_be_repeated_with_its_key(
+    disk: Disk,
+    described: Described,
+    outcome: Outcome,
+    protection: str,
+    lifetime: float | None,
+    waits: bool,
+) -> None:
+    allowed = disk.ask(described("f", protection), lifetime)
+    assert disk.forced == [True]
+    disk.book.close(allowed, outcome, OK)
+    assert disk.forced == [True, waits]
+    disk.ask(described("f", protection), lifetime, "another")
+    assert disk.forced == [True, waits, True]
+
+
+def test_in_a_group_everything_waits_for_what_has_to(disk: Disk, described: Described) -> None:
+    keyed = [disk.ask(described("f", KEYED), 3600.0, key) for key in "ab"]
+    plain = disk.ask(described("f"), None, "c")
+    asked = disk.book.asked(described("f", KEYED), timeout=1.0, lifetime=3600.0)
+    ends = [Closing(each, Outcome.EFFECT, OK, "", True) for each in (*keyed, plain)]
+    del disk.forced[:]
+    disk.book.write({}, ends[:1])
+    disk.book.write({"d": asked}, ends[1:2])
+    disk.book.write({}, ends[2:])
+    assert disk.forced == [False, True, True]
+
+
+def test_rows_of_a_batch_ask_the_same_of_the_disk(disk: Disk, described: Described) -> None:
+    async def rows() -> None:
+        group = GroupBook(disk.book)
+        for protection, lifetime in ((KEYED, 3600.0), ("", None)):
+            allowed = await group.open(
+                f"k{protection}", described("f", protection), timeout=1.0, lifetime=lifetime
+            )
+            assert isinstance(allowed, Permission)
+            await group.close(Closing(allowed, Outcome.EFFECT, OK, "", True))
+
+    asyncio.run(rows())
+    assert disk.forced == [True, False, True, True]
+
+
+def test_who_asks_after_the_power_has_failed_sends_the_same_key_again(
+    disk: Disk, described: Described, tmp_path: Path
+) -> None:
+    asked = described("f", KEYED)
+    allowed = disk.ask(asked, 3600.0)
+    left = tmp_path / "left.db"
+    for end in ("", "-wal"):  # all that was certainly on the disk
+        shutil.copy(f"{disk.file}{end}", f"{left}{end}")
+    disk.book.close(allowed, Outcome.EFFECT, OK)
+    disk.ahead = 60.0
+    disk.book = disk.opened(left)
+    again = disk.ask(asked, 3600.0)
+    assert (again.generation, again.doubt) == (allowed.generation, True)

@@ -1,8 +1,12 @@
 """``python -m bench.execute``: a task of this project beside one of ``HttpOperator`` with the same call.
 
-A read (GET) and a write (POST with an idempotency key), to a server that does nothing but answer. Tasks of
-both kinds are in one process, with the context of Airflow's task runner; what stands for its supervisor
-answers at once, to both alike:
+A read (GET) and a write (POST with an idempotency key), to a server that does nothing but answer.
+
+- *in Airflow*: the time that passes in ``execute`` of tasks that a real scheduler runs, one at a time and the
+  kinds in turns, each in a process of its own, with Airflow's API server to ask for connections.
+
+Where that time goes is seen without an API server. Tasks of both kinds are then in one process, with the
+context of Airflow's task runner; what stands for its supervisor answers at once, to both alike:
 
 - *again*: ``execute`` in a process that has run the task before: the time that passes, and the processor's,
   in which is nothing that other processes do meanwhile, nor the waiting for the server and the disk;
@@ -17,6 +21,7 @@ transactions around them.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -24,9 +29,10 @@ from functools import partial
 from bench.airflow_home import airflow_home
 from bench.batch import raw_server
 from bench.contender import Contender, ContenderFailed
+from bench.contenders.calls import DOCUMENT, KINDS, TIMED, TIMES, TOLD
 from bench.harness import REPOSITORY, Part, Table, Target, compared, in_turns, quick, ratio, show
+from bench.in_airflow import airflow_at_work
 
-KINDS = ("reads", "writes")
 OWN = {"SetRenderedFields": 1, "SetXCom": 1, "SucceedTask": 1}
 """What Airflow sends for every task that has templates and a result."""
 
@@ -36,6 +42,14 @@ LOCAL = ("MaskSecret",)
 AROUND = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA")
 """What is no statement of the ledger's own."""
 
+
+DAG_FILE = """
+from airflow.sdk import DAG
+
+from bench.contenders.timed import tasks
+
+timed: DAG = tasks()
+"""
 
 _SHOWN = {
     "execute": "execute, again",
@@ -49,6 +63,7 @@ def measure(short: bool = False) -> Part:
     """All figures."""
     part = Part("execute")
     rounds, times = (5, 10) if short else (15, 25)
+    _in_airflow(part, 5 if short else 20)
     with airflow_home() as (home, environment), raw_server() as url:
         (home / "documents").mkdir()
         command = [sys.executable, "-m", "bench.contenders.tasks", str(home / "documents"), url]
@@ -65,17 +80,34 @@ def measure(short: bool = False) -> Part:
     return part
 
 
+def _in_airflow(part: Part, times: int) -> None:
+    settings = {DOCUMENT: "{folder}/bench.arazzo.json", TOLD: "{folder}/told"}
+    settings[TIMES] = str(times)
+    with (
+        raw_server() as url,
+        airflow_at_work(url, DAG_FILE, {TIMED}, settings) as (airflow, folder),
+    ):
+        run_id = airflow.trigger(TIMED, {})
+        [state] = airflow.wait_for_runs({TIMED: run_id}, seconds=1800).values()
+        if state != "success":
+            raise RuntimeError(f"the timed tasks ended as {state}")
+        told = [json.loads(line) for line in (folder / "told").read_text().splitlines()]
+    for kind in KINDS:
+        names = [f"{kind}, {way}" for way in ("HttpOperator", "ledger off", "ledger on")]
+        taken = {name: [took for who, took in told if who == name] for name in names}
+        part.tables.append(compared("execute, in Airflow, ms", taken, names[0]))
+        part.targets += [
+            Target(f"execute, in Airflow: {name} / HttpOperator", ratio(taken, name, names[0]), 1.0)
+            for name in names[1:]
+        ]
+
+
 def _times(part: Part, process: Contender, do: str, rounds: int, how: Mapping[str, int]) -> None:
     shown = _SHOWN[do]
     for kind in KINDS:
         names = [f"{kind}, {way}" for way in ("HttpOperator", "ledger off", "ledger on")]
         taken = in_turns({name: partial(process.ask, do, name=name, **how) for name in names}, rounds)
         part.tables.append(compared(f"{shown}, ms", taken, names[0]))
-        if do != "task":
-            part.targets += [
-                Target(f"{shown}: {name} / HttpOperator", ratio(taken, name, names[0]), 1.0)
-                for name in names[1:]
-            ]
 
 
 def api_calls(sent: Mapping[str, int]) -> dict[str, int]:

@@ -8,18 +8,16 @@ second are those of whole runs, from their start to their end as the scheduler h
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
-import tempfile
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench.batch import create_customer, plan_of
-from bench.engine import KEY, REPOSITORY, sandbox
-from demo.airflow import Airflow
-from demo.processes import Processes
+from bench.batch import create_customer
+from bench.engine import KEY, sandbox
+from bench.in_airflow import airflow_at_work
 
 _DAGS = """
 from airflow.providers.http.operators.http import HttpOperator
@@ -31,14 +29,14 @@ ROWS = {rows}
 
 with DAG("mapped", schedule=None, max_active_tasks=8) as mapped:
     HttpOperator.partial(
-        task_id="read", http_conn_id="plain", method="GET", headers={{"X-API-KEY": {key!r}}}
+        task_id="read", http_conn_id="plain", method="GET", headers=dict([("X-API-KEY", {key!r})])
     ).expand(endpoint=["customers/c"] * ROWS)
 
 ArazzoDag(
-    {document!r},
+    "{{folder}}/bench.arazzo.json",
     "reads",
     dag_id="batch",
-    for_each=[{{"customerId": "c", "number": number}} for number in range(ROWS)],
+    for_each=[dict(customerId="c", number=number) for number in range(ROWS)],
     row_key="number",
 )
 """
@@ -46,44 +44,18 @@ ArazzoDag(
 
 def measure(rows: int) -> dict[str, float]:
     """Rows per second of both."""
-    import asyncio
-
-    with sandbox() as url, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        plan_of("reads", folder)  # for the documents that it writes
-        dags = folder / "dags"
-        dags.mkdir()
-        document = str(folder / "bench.arazzo.json")
-        (dags / "rows.py").write_text(_DAGS.format(rows=rows, key=KEY, document=document))
-        asyncio.run(create_customer(url))
-        processes = Processes(folder / "logs")
-        try:
-            return _in_airflow(Airflow(folder / "airflow", dags, processes, _settings()), url, rows)
-        finally:
-            processes.stop()
-
-
-def _settings() -> dict[str, str]:
-    return {"PYTHONPATH": str(REPOSITORY), "AIRFLOW__CORE__MAX_MAP_LENGTH": "10000"}
-
-
-def _in_airflow(airflow: Airflow, url: str, rows: int) -> dict[str, float]:
-    airflow.prepare(
-        {
-            "plain": {"conn_type": "http", "host": url},
-            "api": {"conn_type": "arazzo", "host": url, "password": KEY},
-        }
-    )
-    airflow.start()
-    airflow.wait_for_dags({"mapped", "batch"})
     found: dict[str, float] = {}
-    for dag_id in ("batch", "mapped"):
-        run_id = airflow.trigger(dag_id, {})
-        states = airflow.wait_for_runs({dag_id: run_id}, seconds=3600)
-        if states[dag_id] != "success":
-            raise RuntimeError(f"{dag_id} ended as {states[dag_id]}")
-        path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
-        found[dag_id] = rows / _seconds(airflow.api("GET", path))
+    with sandbox() as url:
+        asyncio.run(create_customer(url))
+        file, most = _DAGS.format(rows=rows, key=KEY), {"AIRFLOW__CORE__MAX_MAP_LENGTH": "10000"}
+        with airflow_at_work(url, file, {"mapped", "batch"}, most) as (airflow, _):
+            for dag_id in ("batch", "mapped"):
+                run_id = airflow.trigger(dag_id, {})
+                states = airflow.wait_for_runs({dag_id: run_id}, seconds=3600)
+                if states[dag_id] != "success":
+                    raise RuntimeError(f"{dag_id} ended as {states[dag_id]}")
+                path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
+                found[dag_id] = rows / _seconds(airflow.api("GET", path))
     return {name: round(rate, 2) for name, rate in found.items()}
 
 

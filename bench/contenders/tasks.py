@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import json
 import logging
 import os
 import sqlite3
@@ -22,7 +21,6 @@ from typing import Any
 
 import airflow.sdk.execution_time.supervisor  # noqa: F401 - what forks tasks, so that every task has it
 import structlog
-from airflow.providers.http.operators.http import HttpOperator
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.context import set_current_context
@@ -30,13 +28,12 @@ from airflow.sdk.execution_time.context import set_current_context
 import airflow_arazzo.preload  # noqa: F401 - as HttpOperator, whose module has loaded all that it needs
 from airflow_arazzo.dag import ArazzoDag
 from airflow_arazzo.ledger.sqlite import Connections
-from bench.batch import EVENT, plan_of
+from bench.batch import plan_of
 from bench.contender import serve
+from bench.contenders.calls import KINDS, UNIQUE, by_hand, connections
 from bench.contenders.forked import forked
 from bench.contenders.supervisor import Supervisor, instance
-from bench.contenders.workflow import DOCUMENT, KEY, inputs
-
-_UNIQUE = {"api.write": {"body": "uniqueId"}}
+from bench.contenders.workflow import DOCUMENT, inputs
 
 
 class _Nothing(BaseOperator):
@@ -50,14 +47,8 @@ class Tasks:
     """The tasks, and what is asked about them."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        connection = {"host": url, "password": KEY}
-        self._supervisor = Supervisor(
-            {
-                "api": {**connection, "conn_type": "arazzo"},
-                "billingApi": {**connection, "conn_type": "arazzo"},
-                "plain": {**connection, "conn_type": "http"},
-            }
-        )
+        known = connections(url)
+        self._supervisor = Supervisor({**known, "billingApi": known["api"]})
         task_runner.SUPERVISOR_COMMS = self._supervisor  # type: ignore[assignment]
         self._log = structlog.get_logger(logger_name="task")
         self._runs = (f"manual__{os.getpid()}-{number}" for number in itertools.count())
@@ -155,14 +146,14 @@ def _ours(folder: Path) -> dict[str, Any]:
     document = folder / "bench.arazzo.json"
     found: dict[str, Any] = {}
     for ledger in (True, False):
-        for kind in ("reads", "writes"):
+        for kind in KINDS:
             name = f"{kind}, ledger {'on' if ledger else 'off'}"
             dag = ArazzoDag(
                 document,
                 kind,
                 dag_id=f"{kind}_{ledger}",
                 inputs={"customerId": "c"},
-                idempotency=_UNIQUE if kind == "writes" else None,
+                idempotency=UNIQUE if kind == "writes" else None,
                 ledger=ledger,
             )
             found[name] = next(iter(dag.tasks))
@@ -171,23 +162,7 @@ def _ours(folder: Path) -> dict[str, Any]:
 
 def _by_hand() -> dict[str, Any]:
     with DAG("by_hand", schedule=None):
-        common: dict[str, Any] = {
-            "http_conn_id": "plain",
-            "response_check": lambda response: response.status_code == 200,
-            "response_filter": lambda response: {"name": response.json()["customerName"]},
-        }
-        read = HttpOperator(
-            task_id="read", method="GET", endpoint="customers/c", headers={"X-API-KEY": KEY}, **common
-        )
-        write = HttpOperator(
-            task_id="write",
-            method="POST",
-            endpoint="ingest",
-            data=json.dumps({"customerId": "c", **EVENT, "uniqueId": "{{ run_id }}"}),
-            headers={"X-API-KEY": KEY, "Content-Type": "application/json"},
-            **common,
-        )
-    return {"reads, HttpOperator": read, "writes, HttpOperator": write}
+        return {f"{kind}, HttpOperator": by_hand(kind, kind) for kind in KINDS}
 
 
 def _nothing() -> Any:

@@ -87,6 +87,15 @@ ArazzoDag(
 - The criteria must know this effect from others like it, and a list must be complete: say what the response
   has, not only what it lacks.
 
+## When the power fails
+
+What a process has written stands whatever becomes of the process. What is on the disk when the whole machine
+stops, with the ledger in a SQLite file: every intent, before its request leaves; and every outcome, before its task
+goes on, with one exception. Where an idempotency key goes with the request, the outcome reaches the disk with the
+next intent, or when the operating system writes it, after half a minute at most as a rule. If it is lost, the
+request is in doubt and the next attempt sends it again with the same key, within the key's lifetime; after that
+a person is asked. On PostgreSQL every commit waits for the disk.
+
 ## What is kept, and for how long
 
 Of a request: method, URL and body, bounded and without secrets. Of an effect: its response, without secrets, up
@@ -100,6 +109,7 @@ FILES = {
     "races": "integration/test_ledger_races.py",
     "probe": "integration/test_ledger_probe.py",
     "retention": "integration/test_ledger_retention.py",
+    "power": "unit/ledger/test_power.py",
     "egress": "integration/test_egress.py",
     "transport": "integration/test_transport.py",
     "oauth": "integration/test_oauth.py",
@@ -164,6 +174,13 @@ PROMISES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         (
             "Dropping old responses forgets nothing that keeps an effect from being repeated",
             ("retention::test_what_is_dropped_and_what_stays",),
+        ),
+        (
+            "When the power fails, nothing is lost but the outcome of a request that can be sent again with its key",
+            (
+                "power::test_an_outcome_waits_for_the_disk_unless_its_request_can_be_repeated_with_its_key",
+                "power::test_who_asks_after_the_power_has_failed_sends_the_same_key_again",
+            ),
         ),
     ],
     "Where requests and credentials go": [

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_arazzo.engine.redact import SHORTEST, redact
 from airflow_arazzo.ledger.model import LedgerUnavailable
-from airflow_arazzo.ledger.sqlite import BUSY, Connections, prepare_file
+from airflow_arazzo.ledger.sqlite import BUSY, FORCED, NOT_FORCED, Connections, prepare_file
 
 CONNECT = 10
 """Seconds to reach PostgreSQL."""
@@ -165,16 +165,14 @@ class Database:
                 cursor = connection.cursor()
                 if wait is not None:
                     cursor.execute(f"PRAGMA busy_timeout={wait * 1000:.0f}")
-                if not forced:
-                    cursor.execute("PRAGMA synchronous=NORMAL")
+                # Said each time, so that nothing depends on what an interrupted transaction left behind.
+                cursor.execute(FORCED if forced else NOT_FORCED)
                 try:
                     cursor.execute("BEGIN IMMEDIATE")
                     yield DriverTurn(cursor, self._clock() if self._clock else time.time(), boot_clock())
                     cursor.execute("COMMIT")
                 finally:
                     connection.rollback()  # unless it is committed
-                    if not forced:
-                        cursor.execute("PRAGMA synchronous=FULL")
                     if wait is not None:
                         cursor.execute(f"PRAGMA busy_timeout={BUSY * 1000:.0f}")
                 return
@@ -284,6 +282,8 @@ def _prepare_file(connection: sqlite3.Connection, _: Any) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     write = connection.get_execution_options().get("ledger_write", True)
+    if write:
+        connection.exec_driver_sql(FORCED)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 

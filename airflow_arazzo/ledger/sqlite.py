@@ -31,6 +31,9 @@ LONG_LOG = 1000
 MANY = 8
 """Effects in a transaction from which they are many."""
 
+FORCED, NOT_FORCED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"
+"""Before a transaction: whether its commit waits until it is on the disk. Inside one they do nothing."""
+
 EXPECT_MANY = f"PRAGMA wal_autocheckpoint={LONG_LOG}"
 
 
@@ -48,7 +51,7 @@ def prepare_file(connection: sqlite3.Connection) -> None:
                 raise
             time.sleep(0.02)
     # With the write-ahead log anything less forgets the latest commits when the power fails.
-    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(FORCED)
     connection.execute(f"PRAGMA wal_autocheckpoint={LOG}")
 
 

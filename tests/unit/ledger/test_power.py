@@ -110,6 +110,28 @@ def test_rows_of_a_batch_ask_the_same_of_the_disk(disk: Disk, described: Describ
     assert disk.forced == [True, False, True, True]
 
 
+@pytest.mark.parametrize("options", ["", "?timeout=30"])
+def test_what_follows_an_outcome_waits_again(tmp_path: Path, described: Described, options: str) -> None:
+    """Also where the same connection comes out of SQLAlchemy's pool, and goes through SQLAlchemy."""
+    store = Store(f"sqlite:///{tmp_path}/ledger.db{options}")
+    book = Book(store)
+    for number in range(3):
+        allowed = book.open(f"k{number}", described("f", KEYED), timeout=1.0, lifetime=3600.0)
+        assert isinstance(allowed, Permission)
+        assert _level(store) == 2
+        book.close(allowed, Outcome.EFFECT, OK)
+        assert _level(store) == 1
+        if number == 1:
+            with store.transaction() as turn:
+                assert turn.connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    store.close()
+
+
+def _level(store: Store) -> int:
+    with store._database._driver() as connection:
+        return int(connection.execute("PRAGMA synchronous").fetchone()[0])
+
+
 def test_who_asks_after_the_power_has_failed_sends_the_same_key_again(
     disk: Disk, described: Described, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """``python -m bench.batch``: rows per second of the batch, beside a bare loop over ``aiohttp``.
 
 Each row is one request with an output: *reads* are GETs, *writes* are POSTs with an idempotency key, the
-batch's with the ledger on (SQLite, every commit written through to the disk) and the loop's without. Both
+batch's with the ledger on (SQLite, every intent written through to the disk) and the loop's without. Both
 have the same concurrency, and are measured in turns in one run, against three servers, each a process of its
 own: the sandbox, one that does nothing but answer, and the same as if it were 20 ms away. Without a network
 between them it is the processor's time for each row that is measured. Figures are medians.

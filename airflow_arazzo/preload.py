@@ -1,13 +1,9 @@
 """Everything that a task needs, loaded at once: ``import airflow_arazzo.preload``.
 
-So are the settings of Airflow that every task asks for: it takes longer to read one than to use it.
-
 For processes whose forks run tasks or parse DAG files: what they have imported, none of their forks has to.
 The plugin does that in the DAG processor and in the scheduler. A Celery worker loads no plugins before it
 forks; there ``airflow_local_settings.py`` can.
 """
-
-from contextlib import suppress
 
 import airflow.sdk.definitions.connection
 import airflow.sdk.execution_time.cache
@@ -15,16 +11,7 @@ import jinja2.ext
 
 from airflow_arazzo import batches, dag, factory, task_group
 from airflow_arazzo.engine import input_schema
-from airflow_arazzo.operators import (
-    chunk_run,
-    effects,
-    exchange,
-    observation,
-    outputs_run,
-    report_run,
-    rows_run,
-    step_run,
-)
+from airflow_arazzo.operators import chunk_run, outputs_run, report_run, rows_run, step_run
 
 __all__ = [
     "airflow",  # what tasks of Airflow load when they begin: connections
@@ -40,8 +27,3 @@ __all__ = [
     "step_run",
     "task_group",
 ]
-
-effects.executor()
-observation.metrics_are_on()
-with suppress(exchange.NoEncryption):
-    exchange.check_encryption()

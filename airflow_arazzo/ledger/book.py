@@ -31,6 +31,9 @@ GRACE = 10.0
 """Seconds beyond a request's own time limit before an intent without outcome counts as unknown. Half of them
 may pass before the request is sent: later than that it is not sent at all."""
 
+LASTING = 3600.0
+"""Seconds for which a key must be honoured, at least, for an effect to count as one to be asked for again."""
+
 PAUSES = (0.2, 1.0)
 """Seconds between attempts to write an intent."""
 
@@ -154,7 +157,8 @@ class Book:
     def _permission(
         self, key: str, generation: int, version: int, asked: Asked, ticks: float, *, doubt: bool
     ) -> Permission:
-        keyed = asked.lifetime is not None and asked.description.protection not in ("", BY_METHOD)
+        lasts = asked.lifetime is not None and asked.lifetime >= LASTING
+        keyed = lasts and asked.description.protection not in ("", BY_METHOD)
         until = ticks + self._grace / 2
         return Permission(key, generation, version, asked.owner, doubt, until, keyed)
 
@@ -279,9 +283,9 @@ class Book:
 def _change(closing: Closing) -> Change:
     """What is written of an outcome.
 
-    Where a key goes with the request, that need not be on the disk at once: should the power fail before it
-    is, the intent is there, its outcome unknown, and who asks again sends the same key again. What became
-    of a request without a key nobody but a person could say.
+    An effect that has a key need not be on the disk at once: should the power fail before it is, the intent
+    is there, its outcome unknown, and who asks again sends the same key again. What became of a request
+    without a key nobody but a person could say, and after a refusal another request may be the right one.
     """
     permission, outcome, response, note, keep = closing
     counts = permission.counts(outcome)
@@ -293,7 +297,12 @@ def _change(closing: Closing) -> Change:
         if counts is Outcome.EFFECT and keep:
             values["response"] = encode_response(response)
             values["note"] += "" if values["response"] else "; the response is too large"
-    return Change(permission.key, permission.version, values, forced=not permission.keyed)
+    return Change(
+        permission.key,
+        permission.version,
+        values,
+        forced=counts is not Outcome.EFFECT or not permission.keyed,
+    )
 
 
 def _decide(entry: Entry, now: float, asked: Asked) -> Replay | int:

@@ -1,9 +1,9 @@
 """The ledger's database: SQLite or PostgreSQL, and what makes a commit there worth trusting.
 
 Two things are asked of it. What was committed is there after a crash, so SQLite writes its log through to
-the disk, except for what can be found out again, and PostgreSQL must not commit asynchronously. And there is one clock: PostgreSQL's own, since
-workers on several machines compare times with each other; with SQLite all of them are on one machine, and
-its clock it is.
+the disk, except for what can be found out again, and PostgreSQL must not commit asynchronously. And there is
+one clock: PostgreSQL's own, since workers on several machines compare times with each other; with SQLite all
+of them are on one machine, and its clock it is.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Permission(msgspec.Struct, frozen=True):
         this one does not mean that there is none.
     :param until: :data:`~airflow_arazzo.ledger.database.boot_clock` after which it is too late to send:
         others would take the intent for lost while the request is still under way.
-    :param keyed: whether a key goes with it, by which the service tells a repetition.
+    :param keyed: whether a key goes with it by which the service tells a repetition, also much later.
     """
 
     key: str

@@ -21,20 +21,8 @@ Row = Mapping[str, Any]
 BUSY = 30.0
 """Seconds that a writer waits for others; SQLite has one writer at a time."""
 
-LOG = 100
-"""Pages of SQLite's log beyond which a writer empties it into the file. The processes of tasks end without
-closing it, and whoever opens the file when nobody else has it open reads all of the log first."""
-
-LONG_LOG = 1000
-"""The same for those who write many effects at once: emptying the log takes about as long as a commit."""
-
-MANY = 8
-"""Effects in a transaction from which they are many."""
-
 FORCED, NOT_FORCED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"
 """Before a transaction: whether its commit waits until it is on the disk. Inside one they do nothing."""
-
-EXPECT_MANY = f"PRAGMA wal_autocheckpoint={LONG_LOG}"
 
 
 def prepare_file(connection: sqlite3.Connection) -> None:
@@ -52,7 +40,6 @@ def prepare_file(connection: sqlite3.Connection) -> None:
             time.sleep(0.02)
     # With the write-ahead log anything less forgets the latest commits when the power fails.
     connection.execute(FORCED)
-    connection.execute(f"PRAGMA wal_autocheckpoint={LOG}")
 
 
 class Connections:

@@ -113,8 +113,6 @@ class Store:
         if self._database.is_local:
             forced = bool(intents) or any(change.forced for change in changes)
             with self._database.driver_transaction(wait, forced=forced) as turn:
-                if len(intents) + len(changes) >= sqlite.MANY:
-                    turn.cursor.execute(sqlite.EXPECT_MANY)
                 new, changed = as_values(intents, changes, turn.now)
                 first = sqlite.insert_all(turn.cursor, EFFECTS, new)
                 done = sqlite.replace_all(turn.cursor, EFFECTS, changed)

@@ -91,10 +91,10 @@ ArazzoDag(
 
 What a process has written stands whatever becomes of the process. What is on the disk when the whole machine
 stops, with the ledger in a SQLite file: every intent, before its request leaves; and every outcome, before its task
-goes on, with one exception. Where an idempotency key goes with the request, the outcome reaches the disk with the
-next intent, or when the operating system writes it, after half a minute at most as a rule. If it is lost, the
-request is in doubt and the next attempt sends it again with the same key, within the key's lifetime; after that
-a person is asked. On PostgreSQL every commit waits for the disk.
+goes on, with one exception. That a request with an idempotency key, honoured for an hour or longer, took effect
+reaches the disk with the next intent, or when the operating system writes it, after half a minute as a rule. If that
+is lost, the request is in doubt: whoever asks for the effect again sends it again with the same key, within the
+key's lifetime; after that a person is asked. On PostgreSQL every commit waits for the disk.
 
 ## What is kept, and for how long
 
@@ -176,9 +176,9 @@ PROMISES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
             ("retention::test_what_is_dropped_and_what_stays",),
         ),
         (
-            "When the power fails, nothing is lost but the outcome of a request that can be sent again with its key",
+            "When the power fails, nothing is lost but that an effect happened which can be asked for again with its key",
             (
-                "power::test_an_outcome_waits_for_the_disk_unless_its_request_can_be_repeated_with_its_key",
+                "power::test_all_waits_for_the_disk_but_an_effect_whose_key_is_honoured_for_long",
                 "power::test_who_asks_after_the_power_has_failed_sends_the_same_key_again",
             ),
         ),

@@ -25,11 +25,11 @@ OK = Response(200, (), b'{"id":1}')
 
 
 class Disk:
-    """A ledger in a file, and for every commit whether SQLite waited for the disk."""
+    """A ledger in a file, and for every commit how SQLite dealt with the disk."""
 
     def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.file = file
-        self.forced: list[bool] = []
+        self.commits: list[str] = []
         self.ahead = 0.0
         self._level = ""
         real = Connections._connected
@@ -50,7 +50,7 @@ class Disk:
         if statement.startswith("PRAGMA synchronous="):
             self._level = statement.partition("=")[2]
         if statement == "COMMIT":
-            self.forced.append(self._level == "FULL")
+            self.commits.append(self._level)
 
     def ask(self, described: Description, lifetime: float | None, key: str = "k") -> Permission:
         allowed = self.book.open(key, described, timeout=1.0, lifetime=lifetime)
@@ -64,36 +64,44 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.mark.parametrize(
-    ("protection", "lifetime", "waits"),
-    [("", None, True), ("method", math.inf, True), (KEYED, 3600.0, False), (KEYED, None, True)],
+    ("protection", "lifetime"),
+    [("", None), ("method", math.inf), (KEYED, 3600.0), (KEYED, math.inf), (KEYED, 3599.0), (KEYED, None)],
 )
 @pytest.mark.parametrize("outcome", [Outcome.EFFECT, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN])
-def test_an_outcome_waits_for_the_disk_unless_its_request_can_be_repeated_with_its_key(
-    disk: Disk,
-    described: Described,
-    outcome: Outcome,
-    protection: str,
-    lifetime: float | None,
-    waits: bool,
+def test_all_waits_for_the_disk_but_an_effect_whose_key_is_honoured_for_long(
+    disk: Disk, described: Described, outcome: Outcome, protection: str, lifetime: float | None
 ) -> None:
+    again = protection == KEYED and lifetime in (3600.0, math.inf)
+    expected = "NORMAL" if again and outcome is Outcome.EFFECT else "FULL"
     allowed = disk.ask(described("f", protection), lifetime)
-    assert disk.forced == [True]
+    assert disk.commits == ["FULL"]
     disk.book.close(allowed, outcome, OK)
-    assert disk.forced == [True, waits]
+    assert disk.commits == ["FULL", expected]
     disk.ask(described("f", protection), lifetime, "another")
-    assert disk.forced == [True, waits, True]
+    assert disk.commits == ["FULL", expected, "FULL"]
+
+
+@pytest.mark.parametrize("before", [Outcome.UNKNOWN, Outcome.REFUSED, Outcome.NOT_SENT])
+def test_intents_of_later_attempts_wait_too(disk: Disk, described: Described, before: Outcome) -> None:
+    disk.book.close(disk.ask(described("f", KEYED), 3600.0), before)
+    del disk.commits[:]
+    again = disk.ask(described("f", KEYED), 3600.0)
+    assert disk.commits[-1] == "FULL"
+    disk.book.close(again, Outcome.EFFECT, OK)
+    assert disk.commits[-1] == "NORMAL"
 
 
 def test_in_a_group_everything_waits_for_what_has_to(disk: Disk, described: Described) -> None:
-    keyed = [disk.ask(described("f", KEYED), 3600.0, key) for key in "ab"]
-    plain = disk.ask(described("f"), None, "c")
+    keyed = [disk.ask(described("f", KEYED), 3600.0, key) for key in "abd"]
+    plain = [disk.ask(described("f"), None, key) for key in "ce"]
     asked = disk.book.asked(described("f", KEYED), timeout=1.0, lifetime=3600.0)
-    ends = [Closing(each, Outcome.EFFECT, OK, "", True) for each in (*keyed, plain)]
-    del disk.forced[:]
-    disk.book.write({}, ends[:1])
-    disk.book.write({"d": asked}, ends[1:2])
-    disk.book.write({}, ends[2:])
-    assert disk.forced == [False, True, True]
+    first, second, third, *others = [Closing(each, Outcome.EFFECT, OK, "", True) for each in (*keyed, *plain)]
+    del disk.commits[:]
+    disk.book.write({}, [first])
+    disk.book.write({"x": asked}, [second])
+    disk.book.write({}, [third, others[0]])
+    disk.book.write({}, others[1:])
+    assert disk.commits == ["NORMAL", "FULL", "FULL", "FULL"]
 
 
 def test_rows_of_a_batch_ask_the_same_of_the_disk(disk: Disk, described: Described) -> None:
@@ -107,7 +115,7 @@ def test_rows_of_a_batch_ask_the_same_of_the_disk(disk: Disk, described: Describ
             await group.close(Closing(allowed, Outcome.EFFECT, OK, "", True))
 
     asyncio.run(rows())
-    assert disk.forced == [True, False, True, True]
+    assert disk.commits == ["FULL", "NORMAL", "FULL", "FULL"]
 
 
 @pytest.mark.parametrize("options", ["", "?timeout=30"])

@@ -16,7 +16,6 @@ import pytest
 from airflow_arazzo.engine.messages import Response
 from airflow_arazzo.ledger.database import Database
 from airflow_arazzo.ledger.model import Description, LedgerUnavailable, Outcome
-from airflow_arazzo.ledger.sqlite import LOG
 from airflow_arazzo.ledger.store import Store
 from airflow_arazzo.ledger.tables import EFFECTS, MAX_RESPONSE, encode_response
 
@@ -83,17 +82,6 @@ def test_commits_are_written_through(store: Store, file: Path, described: Descri
             for name in ("journal_mode", "synchronous")
         ]
     assert settings == ["wal", 2]
-
-
-def test_a_log_that_nobody_closes_stays_short(file: Path, described: Described) -> None:
-    """Whoever opens the file when nobody else has it open reads all of its log first."""
-    stores = [Store(f"sqlite:///{file}") for _ in range(50)]  # the processes of as many tasks
-    longest = 0
-    for number, store in enumerate(stores):
-        store.insert(f"k{number}", described(), 10)
-        store.replace(f"k{number}", 1, note="x")
-        longest = max(longest, file.with_name(f"{file.name}-wal").stat().st_size)
-    assert longest < 2 * LOG * 4096
 
 
 def test_a_writer_waits_for_others_and_its_time_begins_then(file: Path, described: Described) -> None:
